@@ -1,0 +1,39 @@
+"""Firestorm: Kubernetes on container operating systems, declared in Pulumi.
+
+A whole program:
+
+    import pulumi
+    from firestorm import Cluster
+
+    cluster = Cluster("dev", {"name": "dev"})
+    pulumi.export("kubeconfig", cluster.kubeconfig)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firestorm.cluster import Cluster
+    from firestorm.config import args_from_config
+    from firestorm.errors import FirestormError
+    from firestorm.spec import ClusterArgs, ClusterSpec
+
+__all__ = ["Cluster", "ClusterArgs", "ClusterSpec", "FirestormError", "args_from_config"]
+
+_HOMES = {
+    "Cluster": "firestorm.cluster",
+    "ClusterArgs": "firestorm.spec",
+    "ClusterSpec": "firestorm.spec",
+    "FirestormError": "firestorm.errors",
+    "args_from_config": "firestorm.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Each name is imported when it is first used: Pulumi alone takes most of a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'firestorm' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
