@@ -1,0 +1,92 @@
+"""A development cluster's document, before `firestorm.spec` reads it: where it comes from, and what is added to it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from firestorm import spec
+from firestorm.errors import SpecError
+from firestorm.spec.files import read
+from firestorm_lab.stack import write_private
+
+_NOTE = "cluster-file"
+_FILES = ("path", "kernel", "initrd")
+
+
+def load(home: Path, cluster: str | None) -> tuple[dict[str, Any], spec.Source | None]:
+    """The document in the file `cluster`, else in the one that the last run was given, else an empty one.
+
+    Raises SpecError if the file cannot be read or is not YAML.
+    """
+    note = home / _NOTE
+    if cluster is None:
+        cluster = note.read_text() if note.exists() else None
+    return read(cluster) if cluster is not None else ({}, None)
+
+
+def remember(home: Path, source: spec.Source) -> None:
+    """Write down that the cluster whose home this is, is described by the file that `source` is about."""
+    if source.name is not None:
+        write_private(home / _NOTE, str(source.directory / Path(source.name).name))
+
+
+def whole(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of the cluster `name`: with that name unless it is `given` one."""
+    return {"name": name, **given}
+
+
+def check_early(whole: Mapping[str, Any], source: spec.Source | None) -> None:
+    """Find problems before anything is installed or started.
+
+    The stand-in OS has no image yet, and what follows from that is no problem. Raises SpecError.
+    """
+    try:
+        spec.parse(whole, source=source)
+    except SpecError as error:
+        problems = [problem for problem in error.problems if not (is_stand_in(whole) and problem.path.startswith("os"))]
+        if problems:
+            raise SpecError(problems) from None
+
+
+def is_stand_in(whole: Mapping[str, Any]) -> bool:
+    """Whether the cluster runs the stand-in OS, and brings no image of it."""
+    system = whole.get("os")
+    return isinstance(system, dict) and system.get("name") == "debian" and "image" not in system
+
+
+def absolute(whole: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """A checked document whose paths start at `directory`, with absolute ones: Pulumi runs elsewhere."""
+    found: dict[str, Any] = copy.deepcopy(dict(whole))
+
+    def made(path: str) -> str:
+        return str((directory / Path(path).expanduser()).absolute())
+
+    for system in _systems(found):
+        image = system.get("image")
+        if isinstance(image, dict):
+            image.update({key: made(image[key]) for key in _FILES if image.get(key)})
+    for pool in _pools(found):
+        snippets = pool.get("snippets") or []
+        for index, snippet in enumerate(snippets):
+            if isinstance(snippet, str):
+                snippets[index] = made(snippet)
+            elif snippet.get("path"):
+                snippet["path"] = made(snippet["path"])
+    return found
+
+
+def _pools(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    workers = whole.get("workers")
+    for pool in (whole.get("controllers"), *(workers if isinstance(workers, list) else ())):
+        if isinstance(pool, dict):
+            yield pool
+
+
+def _systems(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for holder in (whole, *_pools(whole)):
+        system = holder.get("os")
+        if isinstance(system, dict):
+            yield system
