@@ -1,0 +1,17 @@
+"""The development cluster: Pulumi configuration in, one cluster, its kubeconfig out.
+
+Every key of docs/cluster.md is a configuration key, e.g. `pulumi config set --path 'firestorm:workers[0].count' 3`.
+"""
+
+import pulumi
+
+from firestorm import Cluster, args_from_config
+
+args = args_from_config(pulumi.Config("firestorm"), name=pulumi.get_stack())
+cluster = Cluster(args["name"], args)
+
+pulumi.export("kubeconfig", cluster.kubeconfig)
+pulumi.export("apiAddress", cluster.api_address)
+pulumi.export("nodes", cluster.nodes)
+pulumi.export("expires", cluster.expires)
+pulumi.export("seconds", cluster.seconds)
