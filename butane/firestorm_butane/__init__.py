@@ -10,8 +10,8 @@ from .report import Location, Message, Report, Severity
 from .result import Result
 
 if TYPE_CHECKING:
-    from .diff import Change, Diff, FieldChange, diff
-    from .show import show
+    from .compare import Change, Diff, FieldChange, diff
+    from .display import show
 
 __all__ = [
     "ButaneError",
@@ -33,7 +33,7 @@ __all__ = [
     "validate",
 ]
 
-_HOMES = {"Change": "diff", "Diff": "diff", "FieldChange": "diff", "diff": "diff", "show": "show"}
+_HOMES = {"Change": "compare", "Diff": "compare", "FieldChange": "compare", "diff": "compare", "show": "display"}
 
 
 def __getattr__(name: str) -> Any:
@@ -42,6 +42,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'firestorm_butane' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    globals()[name] = value  # over the submodule of the same name
-    return value
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -7,10 +7,10 @@ import functools
 import sys
 
 from .cli import CommandError, add_colour, read_text, tell, wants_colour, write_text
-from .diff import diff
+from .compare import diff
+from .display import show
 from .ignition import IgnitionError, merge, validate
 from .jsonwriter import dump
-from .show import show
 
 
 def parser(program: str) -> argparse.ArgumentParser:

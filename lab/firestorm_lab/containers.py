@@ -8,7 +8,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from firestorm_lab import components, image, packages
+from firestorm_lab import components, packages, rootfs
 from firestorm_lab.cache import Cache, Item, Workspace, file_digest
 from firestorm_lab.components import (
     COREDNS,
@@ -50,7 +50,7 @@ def ensure(store: Cache) -> Layout:
     item = layout_item()
     if store.find(item) is None:
         programs = components.ensure(store)
-        archive = image.ensure_rootfs(store)
+        archive = rootfs.ensure(store)
         packages.require(("binutils",))
 
         def build(workspace: Workspace) -> None:
@@ -70,7 +70,7 @@ def layout_item() -> Item:
         inputs={
             **{f"module {module.name}": module.item().key for module in modules},
             "pause": components.pause_item().key,
-            "rootfs": image.rootfs_item().key,
+            "rootfs": rootfs.item().key,
             **{f"file {name}": file_digest(here / name) for name in ("oci.py", "containers.py")},
         },
     )

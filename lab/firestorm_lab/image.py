@@ -6,20 +6,15 @@ It boots by direct kernel boot only. The scripts under lab/image make it, as roo
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firestorm_lab import packages
+from firestorm_lab import packages, rootfs
 from firestorm_lab.cache import Cache, Item, Workspace, file_digest, tree_digests
 from firestorm_lab.components import CONTAINERD, CONTAINERD_MODULE, IGNITION, IGNITION_MODULE, reference_programs
 from firestorm_lab.golang import module_file
 
-SUITE = "trixie"
-SCRIPTS = Path(__file__).resolve().parent.parent / "image"
 DISK_GIB = 10
 KERNEL_ARGUMENTS = (
     "console=ttyS0",
@@ -54,29 +49,6 @@ KERNEL_ARGUMENTS = (
     "systemd.log_color=0",
     "quiet",
 )
-_BUILD_PACKAGES = ("debootstrap", "e2fsprogs", "erofs-utils", "fdisk", "qemu-utils", "util-linux")
-# Tools that a node's programs call (kubelet, kube-proxy, CNI plugins), and those that Ignition calls in the initramfs.
-_IMAGE_PACKAGES = (
-    "busybox-static",
-    "ca-certificates",
-    "conntrack",
-    "crun",
-    "curl",
-    "dosfstools",
-    "e2fsprogs",
-    "ethtool",
-    "fdisk",
-    "gdisk",
-    "gzip",
-    "iproute2",
-    "iptables",
-    "kmod",
-    "nftables",
-    "openssl",
-    "procps",
-    "socat",
-    "tar",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +76,11 @@ class Image:
 
 def ensure(store: Cache) -> Image:
     """The image, built if need be. Raises LabError when a package, a program or a step of its own fails."""
-    rootfs = rootfs_item()
     programs = (IGNITION_MODULE.item().key, CONTAINERD_MODULE.item().key)
     item = Item(
         name="image",
         inputs={
-            "rootfs": rootfs.key,
+            "rootfs": rootfs.item().key,
             "programs": " ".join(programs),
             "arguments": " ".join(KERNEL_ARGUMENTS),
             "disk": str(DISK_GIB),
@@ -119,8 +90,8 @@ def ensure(store: Cache) -> Image:
     found = store.find(item)
     if found is not None:
         return Image(folder=found)
-    packages.require(_BUILD_PACKAGES)
-    archive = ensure_rootfs(store)
+    packages.require(rootfs.BUILD_PACKAGES)
+    archive = rootfs.ensure(store)
     ignition = reference_programs(store)["ignition"]
     containerd = CONTAINERD_MODULE.ensure(store) / "bin"
 
@@ -130,48 +101,20 @@ def ensure(store: Cache) -> Image:
     return Image(folder=store.ensure(item, build, "building the stand-in OS image"))
 
 
-def ensure_rootfs(store: Cache) -> Path:
-    """A tar archive of the plain Debian system that the image and some container images are made of."""
-    item = rootfs_item()
-    if store.find(item) is None:
-        packages.require(_BUILD_PACKAGES)
-    return store.ensure(item, _build_rootfs, f"installing Debian {SUITE}") / "rootfs.tar"
-
-
-def rootfs_item() -> Item:
-    """Keyed by the suite and the packages asked for; a mirror's newer versions of these do not make a new one."""
-    return Item(
-        name="rootfs",
-        inputs={
-            "suite": SUITE,
-            "packages": " ".join(_IMAGE_PACKAGES),
-            "script": file_digest(SCRIPTS / "rootfs.sh"),
-        },
-    )
-
-
 def _tree_inputs() -> dict[str, str]:
     """The image's own files with their modes; the script that makes the rootfs has its own item."""
-    digests = tree_digests(SCRIPTS)
+    digests = tree_digests(rootfs.SCRIPTS)
     del digests["rootfs.sh"]
-    return {f"file {path}": f"{digest} {(SCRIPTS / path).stat().st_mode & 0o111:o}" for path, digest in digests.items()}
-
-
-def _mirror() -> str:
-    return os.environ.get("FIRESTORM_DEBIAN_MIRROR", "http://deb.debian.org/debian")
-
-
-def _build_rootfs(workspace: Workspace) -> None:
-    target = workspace.out / "rootfs.tar"
-    script: list[str | Path] = [SCRIPTS / "rootfs.sh", target, SUITE, _mirror(), *_IMAGE_PACKAGES]
-    workspace.runner.run(_isolated(script), timeout=1800)
-    _own(workspace)
+    return {
+        f"file {path}": f"{digest} {(rootfs.SCRIPTS / path).stat().st_mode & 0o111:o}"
+        for path, digest in digests.items()
+    }
 
 
 def _build(workspace: Workspace, version: str, archive: Path, ignition: Path, containerd: Path) -> None:
     module = module_file(IGNITION_MODULE.name, "github.com/coreos/ignition/v2", "dracut/30ignition")
     script: list[str | Path] = [
-        SCRIPTS / "image.sh",
+        rootfs.SCRIPTS / "image.sh",
         workspace.out,
         archive,
         ignition,
@@ -180,8 +123,8 @@ def _build(workspace: Workspace, version: str, archive: Path, ignition: Path, co
         str(DISK_GIB),
         version,
     ]
-    workspace.runner.run(_isolated(script), timeout=1800)
-    _own(workspace)
+    workspace.runner.run(rootfs.isolated(script), timeout=1800)
+    rootfs.own(workspace)
     files = {name: file_digest(workspace.out / name) for name in ("disk.qcow2", "vmlinuz", "initrd")}
     described = {
         "version": version,
@@ -189,20 +132,7 @@ def _build(workspace: Workspace, version: str, archive: Path, ignition: Path, co
         "kernel_arguments": list(KERNEL_ARGUMENTS),
         "ignition": IGNITION,
         "containerd": CONTAINERD,
-        "debian": SUITE,
+        "debian": rootfs.SUITE,
         "disk_gib": DISK_GIB,
     }
     (workspace.out / "image.json").write_text(json.dumps(described, indent=2) + "\n")
-
-
-def _isolated(command: Sequence[str | Path]) -> list[str]:
-    """The command as root with its own mounts and processes: whatever ends it, both vanish with it."""
-    unshare = shutil.which("unshare") or "unshare"
-    return packages.as_root([unshare, "--mount", "--pid", "--fork", "--kill-child", "--", *command])
-
-
-def _own(workspace: Workspace) -> None:
-    """Give root's files to the user who runs the lab."""
-    if os.geteuid() != 0:
-        owner = f"{os.geteuid()}:{os.getegid()}"
-        workspace.runner.run(packages.as_root(["chown", "-R", owner, workspace.out]))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import firestorm_butane
 
 PACKAGE = Path(firestorm_butane.__file__).parent
@@ -19,8 +21,17 @@ def test_the_door_holds_exactly_what_it_lists() -> None:
         for name, value in vars(firestorm_butane).items()
         if not name.startswith("_") and getattr(value, "__module__", "").startswith("firestorm_butane")
     }
-    assert public == set(exported)
+    lazy = set(firestorm_butane._HOMES)
+    assert public | lazy == set(exported)
     assert list(firestorm_butane.__all__) == sorted(firestorm_butane.__all__)
+    assert {*firestorm_butane.__all__, "__name__"} <= set(dir(firestorm_butane))
+
+
+def test_no_submodule_hides_what_is_imported_late() -> None:
+    """Importing a submodule sets the package's attribute of its name."""
+    assert {path.stem for path in PACKAGE.glob("*.py")} & set(firestorm_butane._HOMES) == set()
+    with pytest.raises(AttributeError, match="no attribute 'translat'"):
+        firestorm_butane.translat  # noqa: B018
 
 
 def test_importing_loads_neither_pulumi_nor_the_network_nor_yaml() -> None:

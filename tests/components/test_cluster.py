@@ -92,6 +92,17 @@ def test_volumes_are_named_by_the_identity_that_readiness_knows(demo: Engine) ->
     assert len(set(identities.values())) == 4
 
 
+def test_every_node_has_its_own_address_in_the_clusters_network(demo: Engine) -> None:
+    addresses = {name: item.inputs for name, item in demo.named("Reservation").items()}
+    assert addresses["demo-worker-1-address"]["name"] == "demo-worker-1"
+    assert addresses["demo-worker-1-address"]["ip"] == "10.17.1.11"
+    machines = demo.named("libvirt:index/domain:Domain")
+    for name in NODES:
+        (interface,) = machines[name].inputs["networkInterfaces"]
+        assert interface["mac"].lower() == addresses[f"{name}-address"]["mac"]
+        assert addresses[f"{name}-address"]["network"] == interface["networkName"] == "firestorm-demo"
+
+
 def test_what_holds_keys_is_a_secret(demo: Engine) -> None:
     assert demo.only("ClusterPki").secret_outputs == {"bundle"}
     assert demo.only("BootstrapToken").secret_outputs == {"token"}

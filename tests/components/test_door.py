@@ -41,6 +41,11 @@ def test_everything_comes_with_a_star() -> None:
     assert set(NAMES) == scope.keys() - {"__builtins__"}
 
 
+def test_dir_shows_what_is_not_loaded_yet() -> None:
+    code = f"import firestorm; assert {{*{NAMES}, '__doc__', '__name__'}} <= set(dir(firestorm))"
+    assert "pulumi" not in modules_after(code)
+
+
 def test_importing_it_loads_nothing_heavy() -> None:
     assert modules_after("import firestorm") & set(HEAVY) == set()
     assert "pulumi" in modules_after("from firestorm import Cluster")

@@ -13,7 +13,7 @@ from firestorm.errors import PlatformError, ReadinessError
 from firestorm.node import sealed
 from firestorm.pki import resource as pki_resource
 from firestorm.pki import token
-from firestorm.platforms.libvirt import claim
+from firestorm.platforms.libvirt import claim, reservation
 from firestorm.readiness import resource as readiness_resource
 
 
@@ -93,6 +93,7 @@ PROVIDERS = [
     token.BootstrapTokenProvider,
     sealed._Provider,
     claim._Provider,
+    reservation._Provider,
     readiness_resource.ReadinessProvider,
 ]
 

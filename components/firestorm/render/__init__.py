@@ -3,14 +3,11 @@
 from firestorm.render.containerd import containerd_config, registry_hosts
 from firestorm.render.files import NodeDirectory, NodeFile
 from firestorm.render.kubeconfig import admin_kubeconfig, bootstrap_kubeconfig
-from firestorm.render.kubelet import KERNEL_MODULES, SYSCTLS, kubelet_config, kubelet_env
-from firestorm.render.labels import node_patches
+from firestorm.render.kubelet import kubelet_config, kubelet_env
 from firestorm.render.manifests import manifests
 from firestorm.render.node import node_directories, node_files
 
 __all__ = [
-    "KERNEL_MODULES",
-    "SYSCTLS",
     "NodeDirectory",
     "NodeFile",
     "admin_kubeconfig",
@@ -21,6 +18,5 @@ __all__ = [
     "manifests",
     "node_directories",
     "node_files",
-    "node_patches",
     "registry_hosts",
 ]

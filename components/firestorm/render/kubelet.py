@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from firestorm.render.files import KUBELET, MANIFESTS_DIRECTORY, VOLUME_PLUGIN_DIRECTORY
-from firestorm.render.labels import kubelet_labels
 from firestorm.render.systems import SYSTEMS
 from firestorm.render.text import TLS_CIPHERS, TLS_MINIMUM, to_yaml
 from firestorm.spec.model import ClusterSpec, Node
@@ -15,36 +14,13 @@ ENV_PATH = "/etc/kubernetes/kubelet.env"
 KUBECONFIG_PATH = KUBELET.path("kubeconfig")
 BOOTSTRAP_KUBECONFIG_PATH = KUBELET.path("bootstrap-kubeconfig")
 WORKER_KUBECONFIG_PATH = "/var/lib/kubelet/kubeconfig"
-
-KERNEL_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "vxlan")
-"""Modules to load at boot: the snapshotter's, the sysctls' below, flannel's."""
-
-SYSCTLS = {
-    # protectKernelDefaults: the kubelet ends at any other value (k8s.io/component-helpers/node/util/sysctl).
-    "vm.overcommit_memory": "1",
-    "vm.panic_on_oom": "0",
-    "kernel.panic": "10",
-    "kernel.panic_on_oops": "1",
-    "kernel.keys.root_maxkeys": "1000000",
-    "kernel.keys.root_maxbytes": "25000000",
-    # Pod traffic is forwarded and, where bridged, still passes netfilter.
-    "net.ipv4.ip_forward": "1",
-    "net.bridge.bridge-nf-call-iptables": "1",
-    # kube-proxy would set these as root; set here, it runs with CAP_NET_ADMIN alone. Values are its defaults.
-    "net.netfilter.nf_conntrack_max": "131072",
-    "net.netfilter.nf_conntrack_tcp_timeout_established": "86400",
-    "net.netfilter.nf_conntrack_tcp_timeout_close_wait": "3600",
-    # Every container's log and every watched Secret takes a watch.
-    "fs.inotify.max_user_instances": "8192",
-    "fs.inotify.max_user_watches": "524288",
-}
-"""Kernel parameters that nodes have to have before the kubelet starts; `net.bridge` and `net.netfilter` ones exist
-only once their modules are loaded."""
+POOL_LABEL = "firestorm.internal/pool"
 
 
 def kubelet_env(node: Node) -> str:
     """An environment file with KUBELET_ARGS, every flag of the node's kubelet: those that no config file can hold."""
-    labels = ",".join(f"{key}={value}" for key, value in kubelet_labels(node).items())
+    own = {POOL_LABEL: node.pool.name} | node.pool.labels
+    labels = ",".join(f"{key}={value}" for key, value in own.items())
     arguments = [f"--config={CONFIG_PATH}"]
     if node.role == "controller":
         arguments.append(f"--kubeconfig={KUBECONFIG_PATH}")

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from firestorm.node import NodeConfig, preview_config
-from firestorm.render import KERNEL_MODULES, SYSCTLS
 from tests.components.node.node_configs import MakeCluster, content, each_machine, files, node_of, text, units
 
 SYSTEM_PROGRAMS = ("bin/sh", "usr/bin/containerd", "usr/bin/tar", "usr/bin/touch")
@@ -115,16 +114,21 @@ def test_the_console_script_is_a_shell_script_and_says_what_readiness_reads(
     assert done.stdout == ""
 
 
-@each_machine
-def test_kernel_parameters_and_modules_are_those_that_rendering_asks_for(
-    cluster: MakeCluster, system: str, role: str
-) -> None:
-    spec = cluster(system)
-    config = preview_config(spec, node_of(spec, role))
-    lines = [line for line in text(config, "/etc/sysctl.d/90-kubernetes.conf").splitlines() if not line.startswith("#")]
-    parameters = dict(line.split(" = ") for line in lines)
-    assert {name: parameters.get(name) for name in SYSCTLS} == SYSCTLS
-    assert text(config, "/etc/modules-load.d/kubernetes.conf").split() == list(KERNEL_MODULES)
+def test_what_protect_kernel_defaults_demands(cluster: MakeCluster) -> None:
+    """k8s.io/component-helpers v0.36.4, node/util/sysctl: the kubelet ends at any other value."""
+    spec = cluster()
+    config = preview_config(spec, node_of(spec, "worker"))
+    lines = text(config, "/etc/sysctl.d/90-kubernetes.conf").splitlines()
+    parameters = dict(line.split(" = ") for line in lines if not line.startswith("#"))
+    demanded = {
+        "vm.overcommit_memory": "1",
+        "vm.panic_on_oom": "0",
+        "kernel.panic": "10",
+        "kernel.panic_on_oops": "1",
+        "kernel.keys.root_maxkeys": "1000000",
+        "kernel.keys.root_maxbytes": "25000000",
+    }
+    assert {key: parameters.get(key) for key in demanded} == demanded
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -18,31 +15,6 @@ from tests.components.platforms.libvirt_place import Place, require_lab
 
 BEFORE_13 = {"libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients"}
 SINCE_13 = BEFORE_13 | {"libvirt-daemon-log", "libvirt-daemon-driver-network", "libvirt-daemon-driver-storage"}
-
-
-def test_the_routes_of_the_ip_program() -> None:
-    text = json.dumps(
-        [
-            {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0"},
-            {"dst": "10.1.0.0/16", "dev": "docker0", "scope": "link"},
-            {"dst": "10.1.0.0/16", "dev": "docker0", "metric": 5},
-            {"dst": "192.0.2.7", "dev": "wg0"},
-            {"type": "unreachable", "dst": "10.9.0.0/16"},
-        ]
-    )
-    assert host.parse_routes(text) == (
-        ("10.1.0.0/16", "docker0"),
-        ("192.0.2.7/32", "wg0"),
-        ("10.9.0.0/16", "unreachable"),
-    )
-    assert host.parse_routes("") == ()
-
-
-@pytest.mark.skipif(shutil.which("ip") is None, reason="needs iproute2, which only libvirt's hosts must have")
-def test_the_routes_of_this_host_are_networks() -> None:
-    for cidr, interface in host.routes():
-        assert ipaddress.IPv4Network(cidr).with_prefixlen == cidr
-        assert interface
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def listing(spec: ClusterSpec, role: str, release: Release) -> str:
 def demo(cluster: MakeCluster, system: OsName) -> ClusterSpec:
     return cluster(
         system,
-        worker={"labels": {"disk": "fast", "kubernetes.io/tier": "1"}, "taints": (Taint(key="gpu", value="yes"),)},
+        worker={"labels": {"disk": "fast"}, "taints": (Taint(key="gpu", value="yes"),)},
         mirrors=(Mirror(prefix="registry.k8s.io", url="http://10.17.0.1:5000"),),
     )
 

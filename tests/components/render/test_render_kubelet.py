@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from firestorm.render import SYSCTLS, kubelet_config, kubelet_env, node_patches
-from firestorm.render.labels import kubelet_may_set
+from firestorm.render import kubelet_config, kubelet_env
 from firestorm.spec.model import ClusterSpec, Taint
 
 MakeCluster = Callable[..., ClusterSpec]
@@ -89,7 +88,7 @@ def test_only_controllers_run_static_pods(spec: ClusterSpec) -> None:
 
 
 def test_flags(cluster: MakeCluster) -> None:
-    spec = cluster(worker={"labels": {"disk": "fast", "kubernetes.io/tier": "1"}})
+    spec = cluster(worker={"labels": {"disk": "fast"}})
     assert [kubelet_env(node) for node in spec.nodes] == [
         'KUBELET_ARGS="--config=/etc/kubernetes/kubelet.yaml --kubeconfig=/etc/kubernetes/kubelet/kubeconfig '
         "--hostname-override=demo-controller-0 --node-ip=10.17.0.10 "
@@ -99,50 +98,3 @@ def test_flags(cluster: MakeCluster) -> None:
         "--hostname-override=demo-worker-0 --node-ip=10.17.1.10 "
         '--node-labels=firestorm.internal/pool=worker,disk=fast"\n',
     ]
-
-
-def test_the_other_labels_are_left_to_an_administrator(cluster: MakeCluster) -> None:
-    spec = cluster(worker={"labels": {"disk": "fast", "kubernetes.io/tier": "1"}})
-    assert [(patch["kind"], patch["metadata"]) for patch in node_patches(spec)] == [
-        ("Node", {"name": "demo-controller-0", "labels": {"node-role.kubernetes.io/control-plane": ""}}),
-        (
-            "Node",
-            {"name": "demo-worker-0", "labels": {"node-role.kubernetes.io/worker": "", "kubernetes.io/tier": "1"}},
-        ),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("label", "allowed"),
-    [
-        ("disk", True),
-        ("example.com/disk", True),
-        ("notkubernetes.io/disk", True),
-        ("topology.kubernetes.io/zone", True),
-        ("node.kubernetes.io/anything", True),
-        ("sub.node.kubernetes.io/anything", True),
-        ("kubelet.kubernetes.io/anything", True),
-        ("kubernetes.io/hostname", True),
-        ("kubernetes.io/anything", False),
-        ("node-role.kubernetes.io/control-plane", False),
-        ("node-restriction.kubernetes.io/secure", False),
-        ("topology.kubernetes.io/rack", False),
-        ("k8s.io/anything", False),
-        ("sub.k8s.io/anything", False),
-    ],
-)
-def test_labels_by_noderestriction(label: str, allowed: bool) -> None:
-    assert kubelet_may_set(label) is allowed
-
-
-def test_what_protect_kernel_defaults_demands() -> None:
-    # k8s.io/component-helpers v0.36.4, node/util/sysctl
-    demanded = {
-        "vm.overcommit_memory": "1",
-        "vm.panic_on_oom": "0",
-        "kernel.panic": "10",
-        "kernel.panic_on_oops": "1",
-        "kernel.keys.root_maxkeys": "1000000",
-        "kernel.keys.root_maxbytes": "25000000",
-    }
-    assert {key: SYSCTLS.get(key) for key in demanded} == demanded

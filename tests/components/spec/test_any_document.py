@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -154,4 +156,6 @@ def test_routes() -> None:
 
 
 def test_the_hosts_own_routes_can_be_read() -> None:
-    assert all("/" in cidr for cidr, _ in HostFacts.gather().routes)
+    for cidr, interface in HostFacts.gather().routes:
+        assert ipaddress.IPv4Network(cidr).with_prefixlen == cidr
+        assert interface in {"*", *(name for _, name in socket.if_nameindex())}  # "*": what is unreachable

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from pathlib import Path
 
 import pytest
 
+from firestorm.errors import SpecError
 from firestorm.spec import (
     Artifact,
     ClusterSpec,
@@ -194,6 +196,31 @@ def test_a_cluster_without_workers() -> None:
 )
 def test_sizes(memory: object, mebibytes: int) -> None:
     assert parse({"name": "dev", "controllers": {"memory": memory}}).controllers.memory == mebibytes
+
+
+@pytest.mark.parametrize(
+    ("label", "allowed"),
+    [
+        ("disk", True),
+        ("example.com/disk", True),
+        ("notkubernetes.io/disk", True),
+        ("topology.kubernetes.io/zone", True),
+        ("node.kubernetes.io/anything", True),
+        ("sub.node.kubernetes.io/anything", True),
+        ("kubelet.kubernetes.io/anything", True),
+        ("kubernetes.io/hostname", False),
+        ("kubernetes.io/anything", False),
+        ("node-role.kubernetes.io/control-plane", False),
+        ("node-restriction.kubernetes.io/secure", False),
+        ("topology.kubernetes.io/rack", False),
+        ("k8s.io/anything", False),
+        ("sub.k8s.io/anything", False),
+    ],
+)
+def test_labels_that_a_kubelet_may_set(label: str, allowed: bool) -> None:
+    """What NodeRestriction refuses is refused here, or the node would never join."""
+    with contextlib.nullcontext() if allowed else pytest.raises(SpecError, match="kubelet"):
+        assert parse({"name": "dev", "workers": [{"labels": {label: "x"}}]}).workers[0].labels == {label: "x"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from firestorm.platforms.libvirt.processes import end_process, start_process
 from firestorm.platforms.libvirt.supervision import alive
 
 _HOST = "127.0.0.1"
+_LABEL, _PROCESS = "api", "forward-api"
 _PROGRAM = Path(__file__).with_name("forwarder.py")
 
 
@@ -25,49 +26,28 @@ def forward(
     target_port: int = 6443,
     *,
     port: int | None = None,
-    label: str = "api",
     state_dir: str | Path = DEFAULT_STATE_DIR,
 ) -> int:
     """Have 127.0.0.1:<port> of the host lead to `target`:`target_port` inside the private libvirt `name`; the port.
 
-    Without `port`, it is the one that `label` had before, else `target_port` or, if that is taken, a free one. A
-    forwarder that does this already is left alone. It ends with the private libvirt, or by `end_forward`. Nobody need
-    listen at the target yet. Raises PlatformError if the port is taken.
+    Without `port`, it is the one that it was before, else `target_port` or, if that is taken, a free one. A
+    forwarder that does this already is left alone. It ends with the private libvirt. Nobody need listen at the target
+    yet. Raises PlatformError if the port is taken.
     """
-    key = _key(label)
     with private.session(name, state_dir) as (instance, record):
         python = (os.path.realpath(sys.executable), "-I", "-S")
         wanted = (*python, str(_PROGRAM), str(instance.namespace_path), target, str(target_port))
-        before = record.ports.get(label)
-        existing = record.processes.get(key)
+        before = record.ports.get(_LABEL)
+        existing = record.processes.get(_PROCESS)
         if existing and existing.argv == wanted and alive(existing) and before and port in (None, before):
             return before
-        end_process(instance, record, key)
+        end_process(instance, record, _PROCESS)
         with _listener(port, before, target_port) as listening:
             chosen = int(listening.getsockname()[1])
-            record.ports[label] = chosen
+            record.ports[_LABEL] = chosen
             save(instance, record)
-            start_process(instance, record, key, wanted, pass_fd=listening.fileno())
+            start_process(instance, record, _PROCESS, wanted, pass_fd=listening.fileno())
         return chosen
-
-
-def end_forward(name: str, *, label: str = "api", state_dir: str | Path = DEFAULT_STATE_DIR) -> bool:
-    """End a forwarder and forget its port; False if there was none."""
-    with private.session(name, state_dir) as (instance, record):
-        known = record.ports.pop(label, None) is not None
-        ended = end_process(instance, record, _key(label))
-        save(instance, record)
-        return ended or known
-
-
-def free_port(preferred: int = 6443) -> int:
-    """A loopback TCP port that nobody listens on now: `preferred` if it is free."""
-    with _listener(None, None, preferred) as listening:
-        return int(listening.getsockname()[1])
-
-
-def _key(label: str) -> str:
-    return f"forward-{label}"
 
 
 @contextmanager

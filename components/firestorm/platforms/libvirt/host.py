@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from firestorm.errors import PlatformError
@@ -21,34 +18,6 @@ _SOCKETS = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock
 # QEMU gets an Ignition config by `-fw_cfg file=`, of which libvirt's AppArmor helper does not know.
 # https://www.flatcar.org/docs/latest/installing/vms/libvirt/
 _APPARMOR_RULES = Path("/etc/apparmor.d/local/abstractions/libvirt-qemu")
-
-
-def routes() -> tuple[tuple[str, str], ...]:
-    """This host's IPv4 routes but for the default one: (CIDR, interface), for checking that a network is free.
-
-    Raises PlatformError if the ip program (iproute2) is missing.
-    """
-    program = find("ip")
-    if program is None:
-        raise PlatformError("ip is not installed: install it (Debian package iproute2)")
-    done = subprocess.run(
-        [program, "-json", "-4", "route", "show"], capture_output=True, text=True, timeout=10, check=False
-    )
-    if done.returncode != 0:
-        raise PlatformError(f"`ip route show` failed: {done.stderr.strip()}")
-    return parse_routes(done.stdout)
-
-
-def parse_routes(text: str) -> tuple[tuple[str, str], ...]:
-    """The routes of `ip -json route show`; a host's route is a /32."""
-    entries: list[dict[str, Any]] = json.loads(text or "[]")
-    found = []
-    for entry in entries:
-        destination = str(entry["dst"])
-        if destination != "default":
-            cidr = destination if "/" in destination else f"{destination}/32"
-            found.append((cidr, str(entry.get("dev", entry.get("type", "")))))
-    return tuple(dict.fromkeys(found))
 
 
 def preflight(uri: str, *, memory: int = 0, pool_path: str | None = None, disk: int = 0) -> list[str]:

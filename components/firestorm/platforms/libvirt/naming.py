@@ -6,6 +6,7 @@ import grp
 from dataclasses import dataclass
 from pathlib import Path
 
+from firestorm.platforms.libvirt.sweep import is_local
 from firestorm.spec.model import ClusterSpec, Libvirt
 
 _QEMU_GROUPS = ("libvirt-qemu", "qemu")  # Debian and Ubuntu; Fedora and its kin
@@ -47,7 +48,7 @@ def pool_permissions(platform: Libvirt) -> dict[str, str]:
     """
     if platform.api_port is not None:
         return {"mode": "0700", "group": "0"}
-    for name in _QEMU_GROUPS:
+    for name in _QEMU_GROUPS if is_local(platform.uri) else ():
         try:
             return {"mode": "0710", "group": str(grp.getgrnam(name).gr_gid)}
         except KeyError:

@@ -32,7 +32,6 @@ _NEEDS = (
     _Need(name="virsh", packages=("libvirt-clients",)),
     _Need(name="qemu-system-x86_64", packages=("qemu-system-x86",)),
     _Need(name="qemu-img", packages=("qemu-utils",)),
-    _Need(name="xsltproc", packages=("xsltproc",)),  # the Pulumi provider's XML transformations
     _Need(name="xsltproc", packages=("xsltproc",)),  # the provider's, for what its arguments cannot say of a domain
     _Need(name="dnsmasq", packages=("dnsmasq-base",)),
     _Need(name="ip", packages=("iproute2",)),

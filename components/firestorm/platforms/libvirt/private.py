@@ -46,7 +46,7 @@ from firestorm.platforms.libvirt.processes import (
 )
 from firestorm.platforms.libvirt.supervision import Process, alive, find
 
-__all__ = ["PrivateLibvirt", "Status", "end_inside", "missing", "run_inside", "start", "status", "stop"]
+__all__ = ["PrivateLibvirt", "Status", "missing", "run_inside", "start", "status", "stop"]
 
 DEFAULT_SERVICE_ADDRESS = "10.255.255.1"
 
@@ -169,7 +169,7 @@ def run_inside(
     environment: Mapping[str, str] | None = None,
     state_dir: str | Path = DEFAULT_STATE_DIR,
 ) -> Process:
-    """Run a server in the network namespace of the started private libvirt `name` until `stop` or `end_inside`.
+    """Run a server in the network namespace of the started private libvirt `name` until `stop`.
 
     `label` (default: the program's name) tells it from others: if one of that label runs with the same arguments, it
     is left alone, else replaced. `log` (default: a file that `stop` removes) gets its output. It sees the host's files.
@@ -187,12 +187,6 @@ def run_inside(
         return start_process(
             instance, record, key, wanted, log=Path(log) if log else None, environment=environment or {}
         )
-
-
-def end_inside(name: str, label: str, state_dir: str | Path = DEFAULT_STATE_DIR) -> bool:
-    """End the server that `run_inside` started under `label`, with its children; False if there is none."""
-    with session(name, state_dir) as (instance, record):
-        return end_process(instance, record, label)
 
 
 @contextmanager

@@ -37,17 +37,15 @@ def start_process(
     return process
 
 
-def end_process(instance: Instance, record: Record, label: str) -> bool:
-    """End a recorded process and its children, under the instance's lock; False if it had ended before."""
+def end_process(instance: Instance, record: Record, label: str) -> None:
+    """End a recorded process, if there is one, and its children, under the instance's lock."""
     process = record.processes.get(label)
     if process is None:
-        return False
+        return
     ours, _ = namespace.inhabitants(instance, record)
-    targets = {pid: at for pid, at in ours.items() if namespace.in_session(pid, at, process)}
-    terminate(targets)
+    terminate({pid: at for pid, at in ours.items() if namespace.in_session(pid, at, process)})
     del record.processes[label]
     save(instance, record)
-    return bool(targets)
 
 
 def end_unrecorded_daemons(instance: Instance, record: Record) -> None:

@@ -108,9 +108,9 @@ def pids() -> Iterable[int]:
     return [int(entry) for entry in os.listdir("/proc") if entry.isdecimal()]  # noqa: PTH208 (no Path per process)
 
 
-def namespace_of(pid: int, kind: str = "net") -> Identity | None:
-    """The identity of a process' namespace; None if it is gone."""
-    return identity(Path(f"/proc/{pid}/ns/{kind}"))
+def namespace_of(pid: int) -> Identity | None:
+    """The identity of a process' network namespace; None if it is gone."""
+    return identity(Path(f"/proc/{pid}/ns/net"))
 
 
 def identity(path: Path) -> Identity | None:

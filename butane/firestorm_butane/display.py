@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .compare import printable
 from .contents import ContentsError, as_text, contents
-from .diff import printable
 from .document import Config
 from .ignition import read
 from .model import emit
