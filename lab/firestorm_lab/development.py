@@ -18,7 +18,7 @@ import yaml
 
 from firestorm import spec
 from firestorm.errors import FirestormError
-from firestorm.platforms.libvirt import forward, private
+from firestorm.platforms.libvirt import egress, forward, private
 from firestorm.platforms.libvirt.claim import holdings_of
 from firestorm.platforms.libvirt.host import socket_of
 from firestorm.platforms.libvirt.naming import LibvirtNames
@@ -206,6 +206,9 @@ class Development:
             standin.serve(self.name, own.service_address, self.home / "mirror.log")
             whole = standin.complete(whole, found, own.service_address)
             libvirt.setdefault("disk_cache", "unsafe")
+        elif own is not None:  # its nodes download from the official servers
+            packages.require(egress.missing())
+            egress.open_egress(self.name)
         whole["platform"] = {"libvirt": libvirt}
         parsed = spec.parse(whole, source=source)
         if own is not None:

@@ -49,6 +49,7 @@ def configure(instance: Instance) -> None:
     for directory in MASKED:
         (instance.directory / directory).mkdir(mode=0o755, exist_ok=True)
     namespace.write_accounts(instance)
+    instance.resolver_path.touch(mode=0o644)
     for file, text in _FILES.items():
         (instance.directory / "etc" / file).write_text(text.format(socket_dir=instance.socket.parent))
 
@@ -61,7 +62,7 @@ def start_virtlogd(instance: Instance, record: Record, timeout: float, progress:
     socket = instance.directory / "run" / "virtlogd-sock"
     socket.unlink(missing_ok=True)
     process = _start_daemon(instance, record, VIRTLOGD)
-    _await(process, socket.is_socket, timeout, progress)
+    await_process(process, socket.is_socket, timeout, progress)
 
 
 def start_libvirtd(instance: Instance, record: Record, timeout: float, progress: Progress | None) -> None:
@@ -76,7 +77,7 @@ def start_libvirtd(instance: Instance, record: Record, timeout: float, progress:
         terminate({existing.pid: existing.started})
     process = _start_daemon(instance, record, LIBVIRTD)
     with _Question(instance) as answered:
-        _await(process, answered, timeout, progress)
+        await_process(process, answered, timeout, progress)
 
 
 def _start_daemon(instance: Instance, record: Record, label: str) -> Process:
@@ -120,7 +121,9 @@ class _Question:
         return status == 0
 
 
-def _await(process: Process, ready: Callable[[], bool], timeout: float, progress: Progress | None) -> None:
+def await_process(
+    process: Process, ready: Callable[[], bool], timeout: float, progress: Progress | None = None
+) -> None:
     """Wait until `ready()`; tell how long it takes after two seconds. PlatformError with the log's end if it fails."""
     began, told = time.monotonic(), 0.0
     while not ready():

@@ -86,6 +86,11 @@ class Instance:
         return self.directory / "log"
 
     @property
+    def resolver_path(self) -> Path:
+        """What the daemons see as /etc/resolv.conf: empty unless there is a way out, so that questions fail at once."""
+        return self.directory / "resolv.conf"
+
+    @property
     def record_path(self) -> Path:
         return self.directory / "record.json"
 

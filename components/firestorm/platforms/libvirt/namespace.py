@@ -35,6 +35,7 @@ _ENTER = """
 {mounts}
 mount -t sysfs sysfs /sys
 for file in passwd group; do mount --bind "$1/accounts/$file" "/etc/$file"; done
+[ ! -e /etc/resolv.conf ] || mount --bind "$1/resolv.conf" /etc/resolv.conf
 for spare in /usr/bin/qemu-system-i386; do [ ! -e "$spare" ] || mount --bind /dev/null "$spare"; done
 shift
 cd /
@@ -64,6 +65,18 @@ def current(instance: Instance) -> Identity | None:
     """The identity of the namespace that now bears our name; None if there is none."""
     found, own = identity(instance.namespace_path), namespace_of(os.getpid())
     return found if found and own and found[0] == own[0] else None  # else a plain file, on another file system
+
+
+def has_default_route(instance: Instance) -> bool:
+    """Whether something leads out of the namespace."""
+    done = subprocess.run(
+        [tool("ip", "iproute2"), "-n", instance.namespace, "-json", "route", "show", "default"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    return done.returncode == 0 and done.stdout.strip() not in ("", "[]")
 
 
 def remove(instance: Instance) -> bool:

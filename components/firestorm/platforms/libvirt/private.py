@@ -2,8 +2,8 @@
 
 It lives in a network namespace `firestorm-<name>` and in a mount namespace where libvirt's directories are the
 instance's. The host's network, firewall, D-Bus services and guests are untouched; its API is a Unix socket for root.
-Nothing leads out of the namespace: guests reach one another, their gateway and `service_address`, where `run_inside`
-can put a server for them.
+Nothing leads out of the namespace, unless `egress` does: guests reach one another, their gateway and `service_address`,
+where `run_inside` can put a server for them.
 
     python -m firestorm.platforms.libvirt.private start|status|stop NAME
 """

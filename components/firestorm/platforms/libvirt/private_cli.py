@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from firestorm.errors import FirestormError
-from firestorm.platforms.libvirt import private
+from firestorm.platforms.libvirt import egress, private
 from firestorm.platforms.libvirt.instance import DEFAULT_STATE_DIR
 
 NOT_RUNNING = 3
@@ -30,6 +30,8 @@ def _run(arguments: argparse.Namespace) -> int:
         running = private.start(
             name, arguments.state_dir, service_address=arguments.service_address, progress=_progress
         )
+        if arguments.egress:
+            egress.open_egress(name, state_dir=arguments.state_dir)
         print(running.uri)
         return 0
     if arguments.command == "stop":
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
             "--state-dir", default=DEFAULT_STATE_DIR, metavar="DIR", help="where it keeps its files (%(default)s)"
         )
         if command == "start":
+            sub.add_argument("--egress", action="store_true", help="let guests reach the host's network (slirp4netns)")
             sub.add_argument(
                 "--service-address",
                 default=private.DEFAULT_SERVICE_ADDRESS,
