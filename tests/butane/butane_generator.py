@@ -30,6 +30,7 @@ VALUES: dict[str, tuple[str, ...]] = {
         '"[Broken"',
         '"[A]\\nno equals\\n"',
         '"[A]\\nb=c\\\\\\n  d\\n# x\\n[Install]\\n"',
+        '"[A]\\nb=\\\\bc\\\\f\\\\\\\\b<\\b\\f\\n[Install]\\n"',
     ),
     "Dropin.name": ("10-a.conf", "20-b.conf", "c.txt"),
     "Dropin.contents": ('"[Service]\\nA=b\\n"', '"[X"', '""'),
@@ -120,7 +121,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "password_hash": ("grub.pbkdf2.sha512.10000.AB", '""'),
 }
 BY_TYPE: dict[Scalar, tuple[str, ...]] = {
-    Scalar.STR: ("one", "two", '"quoted value"', "3", "yes", "~", "1.5", "2001-01-01", "[a]"),
+    Scalar.STR: ("one", "'t\\fwo\\b'", '"quoted value"', "3", "yes", "~", "1.5", "2001-01-01", "[a]"),
     Scalar.INT: ("0", "1", "42", "1_000", "0x1f", "1.0", "0b11", "-7", "08", "words", '"5"', "null"),
     Scalar.BOOL: ("true", "false", "yes", "off", '"on"', "~", "1", '"true"', "maybe"),
 }
@@ -238,7 +239,7 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "BootDeviceLuks.tpm2": ("true",),
     "hash": VALUES["hash"][:1],
     "compression": ("gzip", '""'),
-    "Unit.contents": VALUES["Unit.contents"][:2],
+    "Unit.contents": (*VALUES["Unit.contents"][:2], VALUES["Unit.contents"][-1]),
     "Dropin.contents": VALUES["Dropin.contents"][:1],
     "Filesystem.format": ("ext4", "xfs", "btrfs", "vfat", "swap"),
     "Filesystem.label": ("data",),
