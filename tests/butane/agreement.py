@@ -1,7 +1,7 @@
 """Whether a compilation agrees with the reference's: its output, its verdict, and what it says and where.
 
-The only differences allowed are those of the table in docs/butane.md; each has a name here, and test_butane_differences.py
-shows each by itself.
+The only differences allowed are those of the table in docs/butane.md; each has a name here, and
+test_butane_differences.py shows each by itself.
 """
 
 from __future__ import annotations

@@ -255,7 +255,6 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "ClevisCustom.config": ("'{}'",),
     "advertisement": VALUES["advertisement"][:1],
     "HTTPHeader.value": ("v",),
-    "Raid.spares": ("0",),
     "Luks.label": ("l",),
     "Partition.size_mib": ("0", "100", "9000"),
     "Partition.start_mib": ("0",),

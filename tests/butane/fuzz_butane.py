@@ -2,8 +2,9 @@
 
     python tests/butane/fuzz_butane.py CORPUS [LIBFUZZER-OPTION...]
 
-CORPUS is a directory for inputs that are worth keeping, filled with generated configs first; or one input, a crash's, to
-run again. A crash is any exception but the package's own. What it found is kept as a case in test_butane_hostile.py.
+CORPUS is a directory for inputs that are worth keeping, filled with generated configs first; or one input, a crash's,
+to run again. A crash is any exception but the package's own, or more memory than the options allow. What it found is
+kept as a case of the tests.
 """
 
 from __future__ import annotations
