@@ -73,18 +73,22 @@ class Decoder:
     # -- nodes -------------------------------------------------------------------------------------------------------
 
     def _enter(self, node: Node) -> Node:
-        """Counts the step and follows an alias; callers leave by :meth:`_leave`."""
+        """Counts the step and follows an alias, which is another one; callers leave by :meth:`_leave`."""
+        self._step(node)
+        if isinstance(node, AliasNode):
+            if node.inside_target:
+                raise UnsafeError(node, m.ALIAS_LOOP.fill(name=node.name))
+            self._alias_depth += 1
+            self._step(node)
+            return node.target
+        return node
+
+    def _step(self, node: Node) -> None:
         self._decoded += 1
         if self._alias_depth:
             self._aliased += 1
         if self._aliased > _ALIAS_FREE and self._decoded > _DECODE_FREE and self._is_bomb():
             raise UnsafeError(node, m.ALIAS_BOMB)
-        if isinstance(node, AliasNode):
-            if node.inside_target:
-                raise UnsafeError(node, m.ALIAS_LOOP.fill(name=node.name))
-            self._alias_depth += 1
-            return node.target
-        return node
 
     def _leave(self, node: Node) -> None:
         if isinstance(node, AliasNode):
@@ -238,7 +242,7 @@ class Decoder:
 
     def _key(self, key: Node, path: Path) -> str | None:
         if isinstance(key, ScalarNode) and not key.tag:  # the usual one; what it might resolve to is no field's name
-            self._enter(key)
+            self._step(key)
             return key.value
         name: str | None = self._scalar(key, Scalar.STR, path)
         return name

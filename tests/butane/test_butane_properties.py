@@ -7,7 +7,7 @@ import gzip
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from firestorm_butane import ButaneError, diff, merge, show, translate, validate
@@ -78,7 +78,9 @@ def test_any_json_is_read_or_refused(config: Any) -> None:
 
 @BUSY
 @given(ignition, ignition, ignition)
-def test_merging_is_associative_and_keeps_its_arguments(
+@example(*(ConfigGenerator(4, seed).make() for seed in (948757036, 4943193, 948757036)))
+@example(*(ConfigGenerator(4, 72680).make() for _ in range(3)))
+def test_merging_is_associative_by_meaning_and_keeps_its_arguments(
     a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]
 ) -> None:
     for config in (a, b, c):
@@ -89,7 +91,10 @@ def test_merging_is_associative_and_keeps_its_arguments(
     except ButaneError:
         return
     assert json.dumps([a, b, c]) == before
-    assert merge(left, left) == merge(right, right) or not (validate(a).ok and validate(b).ok and validate(c).ok)
+    # The order of entries is not: one that the second config replaces and the third brings back moves to the end. Nor
+    # is a header without a value, which removes another or stays for the next merge to do so.
+    left, right = merge(left, left), merge(right, right)
+    assert not diff(left, right, show_secrets=True) or not (validate(a).ok and validate(b).ok and validate(c).ok)
 
 
 @BUSY
