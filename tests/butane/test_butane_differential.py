@@ -1,7 +1,8 @@
 """The compiler against the reference: generated configs of every variant and version, valid and invalid.
 
 Compared are the output to the byte, the verdict, and of each message the severity, path, line and column. The only
-differences allowed are those of the table in docs/butane.md (agreement.py).
+differences allowed are those of the table in docs/butane.md (agreement.py). What both accept, the JSON Schema accepts,
+unless it holds unknown keys.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tests.butane.agreement import difference
 from tests.butane.butane_generator import Generator
 from tests.butane.references import Reference
 from tests.butane.test_butane_rules import CASES
+from tests.butane.test_butane_schemas import schema_errors, validator
 
 LONG = 20_000 // len(VERSIONS) + 1
 SHORT = 20
@@ -82,10 +84,17 @@ def compare_generated(reference: Reference, version: Version, seeds: range, file
         for seed, (name, generator) in zip(seeds, generators.items(), strict=True)
     ]
     seen = Seen()
+    schema = validator(version)
     for case, result in compare(reference, cases):
+        codes = {message.code for message in result.report}
+        if result.ignition is not None:
+            against = schema_errors(schema, case.text)
+            assert bool(against) == ("unused-key" in codes), (
+                f"{case.name}: the schema has {against} against\n{case.text}"
+            )
         held = seen.rejected if result.ignition is None else seen.accepted
         held |= generators[case.name].fields
-        seen.codes |= {message.code for message in result.report}
+        seen.codes |= codes
     return seen
 
 
@@ -101,8 +110,10 @@ def test_every_field_of_the_wrong_shape_is_rejected_as_by_the_reference(version:
         for path, shape in reachable(version, "Config", ())
         for wrong in (("[[]]", "{a: b}") if shape is Shape.SCALAR else ("word", "3", "[[word]]"))
     ]
+    schema = validator(version)
     for case, result in compare(reference, cases):
         assert "wrong-type" in {message.code for message in result.report.errors}, case.name
+        assert schema_errors(schema, case.text), f"the schema accepts {case.name}"
 
 
 @every_version
