@@ -57,7 +57,8 @@ def difference(result: Result, answer: Answer, *, pretty: bool = False) -> str |
     document, sources = result.ignition, result.sources
     if result.machine_config is not None:
         document, sources = result.machine_config, result.machine_config_sources
-    missing = [p for p in paths(document) if p not in sources or not sources[p].line]
+    # What has no source of its own is found at the document's beginning, where no value stands.
+    missing = [p for p in paths(document) if (sources[p].line, sources[p].column) == (1, 1)]
     return f"no source for {missing}" if missing else None
 
 
