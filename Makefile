@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv up down status kubeconfig preview test check fast bench format
+.PHONY: help venv up down status kubeconfig preview test check fast fuzz bench format
 
 NAME ?= dev
 CLUSTER ?=
+MINUTES ?= 30
 CACHE := $(or $(FIRESTORM_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/firestorm)
 VENV := $(CACHE)/venv-$(shell sha256sum requirements.lock pyproject.toml | sha256sum | cut -c 1-16)-$(shell pwd | sha256sum | cut -c 1-8)
 BIN := $(VENV)/bin
@@ -46,6 +47,9 @@ check: venv ## Formatting, lint and types
 
 fast: venv ## The tests that need no lab (ARGS: pytest's)
 	@$(BIN)/pytest -m "not lab and not slow" $(ARGS)
+
+fuzz: venv ## Look for what makes the compiler raise or eat memory, for MINUTES=30
+	@$(BIN)/python -m firestorm_lab.fuzz $(MINUTES)
 
 bench: venv ## Seconds and ratios of preview, up and their floor
 	@$(LAB) bench $(NAME)

@@ -248,9 +248,10 @@ class Checker:
     def _storage(self, storage: Tree, path: Path) -> None:
         links = {link.get("path", "") for link in storage.get("links") or ()}
         if links:
+            lengths = sorted(set(map(len, links)))
             for kind in ("directories", "files", "links"):
                 for i, node in enumerate(storage.get(kind) or ()):
-                    if through := _ancestor(node.get("path", ""), links):
+                    if through := _ancestor(node.get("path", ""), links, lengths):
                         problem = m.THROUGH_LINK.fill(path=node["path"], link=through)
                         self._error((*path, kind, i), problem)
             self._links(storage, path)
@@ -465,13 +466,13 @@ def clean_path(path: str) -> str:
     return clean[1:] if clean.startswith("//") else clean
 
 
-def _ancestor(path: str, links: set[str]) -> str | None:
-    """The link that ``path`` goes through, if any."""
-    at = path.find("/", 1)
-    while at >= 0:
-        if path[:at] in links:
-            return path[:at]
-        at = path.find("/", at + 1)
+def _ancestor(path: str, links: set[str], lengths: list[int]) -> str | None:
+    """The link that ``path`` goes through, if any; ``lengths`` are those of the links, so that few parts are tried."""
+    for length in lengths:
+        if length >= len(path):
+            return None
+        if path[length] == "/" and length and path[:length] in links:
+            return path[:length]
     return None
 
 

@@ -90,8 +90,19 @@ def _butane_parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("-r", "--raw", action="store_true", help="never wrap in a MachineConfig")
     parser.add_argument("--raw-errors", action="store_true", help="one line per message, without the source")
     parser.add_argument("-s", "--strict", action="store_true", help="fail on any warning")
-    parser.add_argument("-V", "--version", action="version", version=version_text(), help="show the version")
+    parser.add_argument("-V", "--version", action=_Version, help="show the version")
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version and ends: finding it out takes longer than a compilation."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(version_text())
+        parser.exit()
 
 
 def version_text() -> str:

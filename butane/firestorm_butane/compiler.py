@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path as OsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import messages as m
 from . import openshift
@@ -28,6 +27,9 @@ from .trees import add_trees
 from .unused import check_unused
 from .variants import COMPRESSION, VERSIONS, Version, canonical, known_versions
 from .yamltree import Node, YamlError, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path as OsPath  # who has none to give need not wait for it to load
 
 
 class _StopError(Exception):

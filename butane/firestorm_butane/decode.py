@@ -26,7 +26,8 @@ _FOUND = {
     scalars.TIMESTAMP: "a date",
 }
 _MERGE_DEPTH = 50
-# Bounds of yaml.v3 on how much of a document may come from aliases.
+_MOST_ALIASED = 100_000
+# Bounds of yaml.v3 on how much of a document may come from aliases; the one above is ours.
 _ALIAS_FREE, _DECODE_FREE = 100, 1000
 _SCALE_LOW, _SCALE_HIGH = 400_000, 4_000_000
 
@@ -72,26 +73,29 @@ class Decoder:
     # -- nodes -------------------------------------------------------------------------------------------------------
 
     def _enter(self, node: Node) -> Node:
-        """Counts the step and follows an alias; callers leave by :meth:`_leave`."""
-        self._decoded += 1
-        if self._alias_depth:
-            self._aliased += 1
-        if (
-            self._aliased > _ALIAS_FREE
-            and self._decoded > _DECODE_FREE
-            and self._aliased / self._decoded > self._share()
-        ):
-            raise UnsafeError(node, m.ALIAS_BOMB)
+        """Counts the step and follows an alias, which is another one; callers leave by :meth:`_leave`."""
+        self._step(node)
         if isinstance(node, AliasNode):
             if node.inside_target:
                 raise UnsafeError(node, m.ALIAS_LOOP.fill(name=node.name))
             self._alias_depth += 1
+            self._step(node)
             return node.target
         return node
+
+    def _step(self, node: Node) -> None:
+        self._decoded += 1
+        if self._alias_depth:
+            self._aliased += 1
+        if self._aliased > _ALIAS_FREE and self._decoded > _DECODE_FREE and self._is_bomb():
+            raise UnsafeError(node, m.ALIAS_BOMB)
 
     def _leave(self, node: Node) -> None:
         if isinstance(node, AliasNode):
             self._alias_depth -= 1
+
+    def _is_bomb(self) -> bool:
+        return self._aliased > _MOST_ALIASED or self._aliased / self._decoded > self._share()
 
     def _share(self) -> float:
         if self._decoded <= _SCALE_LOW:
@@ -222,19 +226,26 @@ class Decoder:
             if isinstance(key, ScalarNode) and key.value == "<<" and _is_merge(key):
                 merged = value
                 continue
-            name = self._scalar(key, Scalar.STR, path)
+            name = self._key(key, path)
             if name is None or name in seen:
                 continue
-            seen.add(name)
             field = known.get(name)
             if field is None:
                 continue
+            seen.add(name)
             decoded = self._value(value, field, (*path, name))
             if decoded is None or (not field.optional and field.shape is not Shape.LIST and not decoded):
                 continue  # what is absent and what is zero are the same here
             into[name] = decoded
         if merged is not None:
             self._merge(merged, of, path, into, seen)
+
+    def _key(self, key: Node, path: Path) -> str | None:
+        if isinstance(key, ScalarNode) and not key.tag:  # the usual one; what it might resolve to is no field's name
+            self._step(key)
+            return key.value
+        name: str | None = self._scalar(key, Scalar.STR, path)
+        return name
 
     def _merge(self, node: Node, of: str, path: Path, into: Tree, seen: set[str]) -> None:
         self._merge_depth += 1
@@ -251,11 +262,16 @@ class Decoder:
         self._merge_depth -= 1
 
     def _check_unique(self, node: MappingNode, path: Path) -> bool:
-        first: dict[tuple[type[Node], str], Node] = {}
+        by_text: dict[str, Node] = {}
+        others: dict[tuple[type[Node], str], Node] = {}
         good = True
         for key, _ in node.pairs:
-            text = key.value if isinstance(key, ScalarNode) else key.name if isinstance(key, AliasNode) else ""
-            earlier = first.setdefault((type(key), text), key)
+            if isinstance(key, ScalarNode):
+                text = key.value
+                earlier = by_text.setdefault(text, key)
+            else:
+                text = key.name if isinstance(key, AliasNode) else ""
+                earlier = others.setdefault((type(key), text), key)
             if earlier is not key:
                 self._complain((*path, text), key, m.DUPLICATE_KEY.fill(key=text, line=earlier.line))
                 good = False

@@ -37,15 +37,30 @@ def plain_url(data: bytes) -> str:
     return "data:," + escape(data)
 
 
-@lru_cache(maxsize=512)
 def data_url(data: bytes, *, may_compress: bool) -> tuple[str, bool]:
     """The shortest data URL of ``data``, and whether it holds it compressed."""
+    make = _remembered if len(data) <= _MEMORABLE else _shortest
+    return make(data, may_compress)
+
+
+def forget() -> None:
+    """As if no contents had been seen, for measurements."""
+    _remembered.cache_clear()
+
+
+def _shortest(data: bytes, may_compress: bool) -> tuple[str, bool]:
     plain = 1 + escaped_size(data)
     base64 = _base64_size(len(data))
     best = min(plain, base64)
     if may_compress and (packed := gzip_best(data, below=_largest_gzip(best))) is not None:
         return "data:" + _base64(packed), True
     return "data:" + (_base64(data) if base64 < plain else "," + escape(data)), False
+
+
+# The nodes of a cluster have most of their files in common, and compressing takes longer than all else.
+_remembered = lru_cache(maxsize=512)(_shortest)
+_MEMORABLE = 1 << 15
+"""Bytes of the largest contents that are remembered, so that all of them together take some ten megabytes."""
 
 
 def _largest_gzip(best: int) -> int:

@@ -8,10 +8,13 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path as OsPath
+from typing import TYPE_CHECKING
 
 from . import messages as m
 from .messages import Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path as OsPath
 
 _ESCAPED = re.compile("[\udc80-\udcff]")
 

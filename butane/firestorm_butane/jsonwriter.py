@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Go's encoder escapes these for the sake of HTML and JSONP.
-_GO_ESCAPES = re.compile("[<>&\x7f\u2028\u2029]|\\\\[bf]")
-_GO_ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"} | {"\\b": "\\u0008", "\\f": "\\u000c", "\x7f": "\x7f"}
+# Go's encoder escapes these for the sake of HTML and JSONP, and has no short form of backspace and form feed.
+_GO_ESCAPED = {c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"} | {"\\b": "\\u0008", "\\f": "\\u000c"}
+# A whole escape at once: in the one of a backslash, what follows is a letter of its own.
+_ESCAPE = re.compile(r"[<>&\u2028\u2029]|\\.")
 
 
 def dump(config: Mapping[str, Any], *, pretty: bool = False) -> str:
@@ -17,8 +18,8 @@ def dump(config: Mapping[str, Any], *, pretty: bool = False) -> str:
     text = json.dumps(
         config, ensure_ascii=False, indent=2 if pretty else None, separators=(",", ": ") if pretty else (",", ":")
     )
-    return _GO_ESCAPES.sub(_escape, text)
+    return _ESCAPE.sub(_as_go_does, text)
 
 
-def _escape(match: re.Match[str]) -> str:
-    return _GO_ESCAPED[match[0]]
+def _as_go_does(match: re.Match[str]) -> str:
+    return _GO_ESCAPED.get(match[0], match[0])

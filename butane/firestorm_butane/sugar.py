@@ -98,7 +98,7 @@ class Base:
         tree = self._struct("Config", document, (), ())
         tree.setdefault("ignition", {})["version"] = spec_version(self.view.level.spec)
         self._origin["ignition", "version"] = ("version",)
-        self._origin.setdefault(("ignition",), ("ignition",))
+        self._origin.setdefault(("ignition",), ("version",))  # which is all that it holds
         return Draft(tree, self._origin)
 
     def copy(self, of: str, value: Tree, source: Path, to: Path) -> Draft:

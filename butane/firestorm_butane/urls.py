@@ -17,8 +17,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _PORT = re.compile(r"(?::[0-9]*)?")
 _USERINFO = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
-# ASCII that a host may hold without escapes.
-_HOST = re.compile(r"[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"%\u0080-\U0010ffff]*")
+# ASCII that a host may not hold, other than escaped.
+_NO_HOST = re.compile(r"[\x00-\x20#/?@\\^`{|}\x7f]")
 _HOST_ESCAPE = re.compile(r"%(?:[0-7][0-9a-fA-F])")
 
 
@@ -95,7 +95,7 @@ def _check_host(host: str) -> None:
     for match in _HOST_ESCAPE.finditer(host):
         if match[0] != "%25":
             raise UrlError(f"invalid escape {match[0]!r} in the host")
-    if not _HOST.fullmatch(host):
+    if _NO_HOST.search(host):
         raise UrlError("invalid character in the host")
 
 

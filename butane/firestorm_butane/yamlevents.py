@@ -92,19 +92,24 @@ def _build(source: str, next_event: Callable[[], object]) -> Node | None:
     keys: list[Node | None] = []
     while True:
         event = next_event()
-        if isinstance(event, (SequenceEndEvent, MappingEndEvent)):
+        if isinstance(event, ScalarEvent):  # most are
+            node = _scalar(event, anchors)
+            if slashes and event.style == '"':
+                _check_escapes(source, event)
+        elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
             stack.pop()
             keys.pop()
             continue
-        if event is None or isinstance(event, (StreamEndEvent, DocumentEndEvent)):
+        elif isinstance(event, (SequenceStartEvent, MappingStartEvent)):
+            node = _collection(event, anchors)
+        elif isinstance(event, AliasEvent):
+            node = _alias(event, anchors, stack)
+        elif event is None or isinstance(event, (StreamEndEvent, DocumentEndEvent)):
             return root
-        if not isinstance(event, NodeEvent):
+        else:
             if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 1)):
                 raise YamlError("a '%YAML' directive of another version than 1.1", 1, 1)
             continue
-        node = _node(event, anchors, stack)
-        if slashes and isinstance(event, ScalarEvent) and event.style == '"':
-            _check_escapes(source, event)
         if not stack:
             root = node
         elif isinstance(top := stack[-1], SequenceNode):
@@ -114,32 +119,37 @@ def _build(source: str, next_event: Callable[[], object]) -> Node | None:
         else:
             top.pairs.append((key, node))
             keys[-1] = None
-        if isinstance(event, (SequenceStartEvent, MappingStartEvent)):
+        if isinstance(node, (SequenceNode, MappingNode)):
             if len(stack) >= MAX_DEPTH:
                 raise YamlError(f"more than {MAX_DEPTH} levels of nesting", node.line, node.column)
-            assert isinstance(node, (SequenceNode, MappingNode))
             stack.append(node)
             keys.append(None)
 
 
-def _node(event: NodeEvent, anchors: dict[str, Node], stack: list[SequenceNode | MappingNode]) -> Node:
+def _place_of(event: NodeEvent) -> tuple[int, int]:
     mark = event.start_mark
     assert mark is not None
-    line, column = mark.line + 1, mark.column + 1
-    node: Node
-    if isinstance(event, AliasEvent):
-        if event.anchor not in anchors:
-            raise YamlError(f"unknown anchor {event.anchor!r}", line, column)
-        target = anchors[event.anchor]
-        return AliasNode(line, column, "", event.anchor, target, any(target is open_ for open_ in stack))
-    if isinstance(event, ScalarEvent):
-        node = ScalarNode(line, column, event.tag or "", event.value, not event.style)
-    elif isinstance(event, SequenceStartEvent):
-        node = SequenceNode(line, column, event.tag or "", [])
-    elif isinstance(event, MappingStartEvent):
-        node = MappingNode(line, column, event.tag or "", [])
-    else:  # pragma: no cover - libyaml has no other node events
-        raise YamlError("unknown kind of node", line, column)
+    return mark.line + 1, mark.column + 1
+
+
+def _scalar(event: ScalarEvent, anchors: dict[str, Node]) -> Node:
+    node = ScalarNode(*_place_of(event), event.tag or "", event.value, not event.style)
     if event.anchor is not None:
         anchors[event.anchor] = node
     return node
+
+
+def _collection(event: SequenceStartEvent | MappingStartEvent, anchors: dict[str, Node]) -> Node:
+    make = SequenceNode if isinstance(event, SequenceStartEvent) else MappingNode
+    node = make(*_place_of(event), event.tag or "", [])
+    if event.anchor is not None:
+        anchors[event.anchor] = node
+    return node
+
+
+def _alias(event: AliasEvent, anchors: dict[str, Node], stack: list[SequenceNode | MappingNode]) -> Node:
+    line, column = _place_of(event)
+    if event.anchor not in anchors:
+        raise YamlError(f"unknown anchor {event.anchor!r}", line, column)
+    target = anchors[event.anchor]
+    return AliasNode(line, column, "", event.anchor, target, any(target is open_ for open_ in stack))

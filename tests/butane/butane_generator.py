@@ -21,7 +21,7 @@ LOCAL_FILES: dict[str, bytes] = {
 
 # Raw YAML text for values, by key (and by struct where keys are shared); the rest is drawn by type.
 VALUES: dict[str, tuple[str, ...]] = {
-    "Unit.name": ("a.service", "b.socket", "c@x.service", "c@.service", "d.timer", "nodot", "e.conf"),
+    "Unit.name": ("a.service", "b.socket", *("c@x.service", "c@.service") * 2, "d.timer", "nodot", "e.conf"),
     "Unit.contents": (
         '"[Service]\\nExecStart=/bin/true\\n"',
         '"[Unit]\\nA=b\\n[Install]\\nWantedBy=x\\n"',
@@ -30,12 +30,13 @@ VALUES: dict[str, tuple[str, ...]] = {
         '"[Broken"',
         '"[A]\\nno equals\\n"',
         '"[A]\\nb=c\\\\\\n  d\\n# x\\n[Install]\\n"',
+        '"[A]\\nb=\\\\bc\\\\f\\\\\\\\b<\\b\\f\\n[Install]\\n"',
     ),
     "Dropin.name": ("10-a.conf", "20-b.conf", "c.txt"),
     "Dropin.contents": ('"[Service]\\nA=b\\n"', '"[X"', '""'),
     "contents_local": ("unit.service", "latin", "missing", "../escape", '""'),
     "local": ("motd", "text", "binary", "/motd", "missing", "../escape", "tree/../motd"),
-    "Tree.local": ("tree", "tree/sub", "missing", "motd", '""', "./tree/"),
+    "Tree.local": ("tree", "tree/sub", "missing", "motd", '""', "./tree/", "pipes"),
     "Tree.path": ("/opt/tree", "/", '""', "relative", "/opt/../x"),
     "ssh_authorized_keys_local": ("keys", "missing", "latin"),
     "inline": ("hello", '""', "|\n  a\n  b\n", '"\\u00e9\\u2028<&>"', "a b%c+d~", "12", "true", "'" + "x" * 300 + "'"),
@@ -69,10 +70,13 @@ VALUES: dict[str, tuple[str, ...]] = {
         '""',
     ),
     "compression": ("gzip", '""', "xz"),
-    "Config.metadata": (),
-    "path": ("/etc/a", "/etc/b", "/etc/b/c", "/var/d", "/opt/e", "relative", "/dirty//x", "/trail/", '""', "/"),
+    "path": (
+        *("/etc/a", "/etc/b", "/etc/b/c", "/var/d", "/opt/e", "relative", "/dirty//x", "/trail/", '""', "/"),
+        *("/etc/systemd/system/a.service", "/etc/systemd/system/a.service.d/10-a.conf"),
+    ),
     "Filesystem.path": ("/var/lib/a", "/etc/x-y", "/mnt/z", "/var/a b", "/", "relative", '""'),
     "device": ("/dev/vda", "/dev/vdb", "/dev/mapper/data", "/dev/disk/by-id/dm-name-data", "vda", "/dev/../x", '""'),
+    "Filesystem.device": ("/dev/vda", "/dev/mapper/data", "/dev/disk/by-id/dm-name-data", "vda", '""', "x" * 37),
     "BootDeviceLuks.device": ("/dev/dasda", "/dev/sda", "/dev/vda"),
     "Filesystem.format": ("ext4", "xfs", "btrfs", "vfat", "swap", "none", "virtiofs", "zfs", '""'),
     "Filesystem.label": ("data", "a-label-that-is-long", '""'),
@@ -88,10 +92,12 @@ VALUES: dict[str, tuple[str, ...]] = {
     "Raid.level": ("raid1", "linear", "10", "raid7", '""'),
     "Raid.name": ("md0", "md1"),
     "Raid.devices": ("/dev/vda", "/dev/vdb", "vda"),
-    "Raid.spares": ("0", "1"),
     "mode": ("0644", "0755", "420", "644", "01777", "0o600", "07777", "4096", "8888", "-1", "755", "1e2"),
     "file_mode": ("0600", "0640"),
     "dir_mode": ("0700", "0755"),
+    "Link.target": ("/etc/a", "/etc/b", "../b", '""'),
+    "Link.hard": ("true", "false"),
+    "File.overwrite": ("true", "false"),
     "layout": ("x86_64", "aarch64", "ppc64le", "s390x-eckd", "s390x-zfcp", "s390x-virt", "riscv64"),
     "BootDeviceMirror.devices": ("/dev/vda", "/dev/vdb", "/dev/vdc"),
     "Tang.url": ("http://tang.example.com", "https://tang", "tang", "ftp://tang", '"http://[x"'),
@@ -115,7 +121,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "password_hash": ("grub.pbkdf2.sha512.10000.AB", '""'),
 }
 BY_TYPE: dict[Scalar, tuple[str, ...]] = {
-    Scalar.STR: ("one", "two", '"quoted value"', "3", "yes", "~", "1.5", "2001-01-01", "[a]"),
+    Scalar.STR: ("one", "'t\\fwo\\b'", '"quoted value"', "3", "yes", "~", "1.5", "2001-01-01", "[a]"),
     Scalar.INT: ("0", "1", "42", "1_000", "0x1f", "1.0", "0b11", "-7", "08", "words", '"5"', "null"),
     Scalar.BOOL: ("true", "false", "yes", "off", '"on"', "~", "1", '"true"', "maybe"),
 }
@@ -133,6 +139,19 @@ LABELS = (
     '"quote": "it\'s # not: [a comment]"',
     "? " + "k" * 130,
     "machineconfiguration.openshift.io/role: ''",
+)
+# Configs within a config: VERSION is that of the outer one.
+EMBEDDED = (
+    """'{"ignition": {"version": "VERSION"}, "storage": {"files": [{"path": "relative"}]}}'""",
+    """'{"ignition": {"version": "VERSION"}, "storage": {"files": 3}}'""",
+    """'{"ignition": {"version": "VERSION", "timeouts": {"httpTotal": 1, "bogus": 2}}, "systemd": {}}'""",
+    """'{"ignition": {"version": "3.0.0"}, "storage": {"files": [{"path": "relative"}]}}'""",
+    """'{"ignition": {"version": "9.9.9"}}'""",
+    """'{"ignition": {"version": "x"}}'""",
+    """'{"ignition": {"version": 3}}'""",
+    "'{}'",
+    "'[]'",
+    "'{'",
 )
 # Of these, a config that is meant to be right has one.
 EXCLUSIVE: dict[str, tuple[frozenset[str], ...]] = {
@@ -192,6 +211,10 @@ FRESH: dict[str, str] = {
     "OpenShift.kernel_arguments": "a{}=b",
     "OpenShift.extensions": "extension-{}",
 }
+# Beside the names, what two entries may contradict each other in.
+CROWDED = frozenset(
+    {"Partition.start_mib", "Partition.size_mib", "Link.target", "Link.hard", "File.overwrite", "Unit.contents"}
+)
 # What OpenShift's MachineConfigs may hold of them.
 OPENSHIFT: dict[str, tuple[str, ...]] = {
     "PasswdUser.name": ("core",),
@@ -201,6 +224,7 @@ OPENSHIFT: dict[str, tuple[str, ...]] = {
 # Values that are always right in their place, for configs that are meant to be right.
 RIGHT: dict[str, tuple[str, ...]] = {
     "Raid.level": ("raid1", "raid10"),
+    "Raid.spares": ("0", "1"),
     "thumbprint": ("abc",),
     "layout": ("x86_64", "aarch64", "ppc64le"),
     "source": VALUES["source"][:2],
@@ -215,7 +239,7 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "BootDeviceLuks.tpm2": ("true",),
     "hash": VALUES["hash"][:1],
     "compression": ("gzip", '""'),
-    "Unit.contents": VALUES["Unit.contents"][:2],
+    "Unit.contents": (*VALUES["Unit.contents"][:2], VALUES["Unit.contents"][-1]),
     "Dropin.contents": VALUES["Dropin.contents"][:1],
     "Filesystem.format": ("ext4", "xfs", "btrfs", "vfat", "swap"),
     "Filesystem.label": ("data",),
@@ -231,7 +255,6 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "ClevisCustom.config": ("'{}'",),
     "advertisement": VALUES["advertisement"][:1],
     "HTTPHeader.value": ("v",),
-    "Raid.spares": ("0",),
     "Luks.label": ("l",),
     "Partition.size_mib": ("0", "100", "9000"),
     "Partition.start_mib": ("0",),
@@ -252,31 +275,57 @@ class Generator:
         self.random = random.Random(f"{version.variant} {version.version} {seed}")
         self.version = version
         self.view = view(version.level)
-        # Some configs are meant to be right and some to be wild; most errors hide what lies behind them.
-        self.wild = self.random.choice((0.0, 0.0, 0.0, 0.02, 0.1, 0.4))
+        # Some configs are meant to be right. Of those that are not, many errors hide what lies behind them, and a wrong
+        # shape hides all others: so most are wrong in one place or two, few in many, and few of the wrong shape.
+        self.faults, self.odd, self.wild = self.random.choice(
+            ((0, 0.0, 0.0), (0, 0.0, 0.0), (1, 0.0, 0.0), (1, 0.0, 0.0), (2, 0.0, 0.0), (0, 0.1, 0.0), (0, 0.2, 0.2))
+        )
+        self.crowded = self.random.random() < 0.3
+        """Entries of lists meet: their names come from small pools."""
         self.density = self.random.choice((0.25, 0.45, 0.8))
-        self.count = 0
         self.cex = self.random.random() < 0.2 and "cex" in self.view.butane["BootDeviceLuks"]
         """The boot device is that of a mainframe with its cryptographic adapter."""
+        self.forbidden = {self.chain(path) for path in version.forbidden}
+        self.inside: list[str] = []
+        self.begin(frozenset())
+
+    def begin(self, astray_at: frozenset[int]) -> None:
+        self.astray_at = astray_at
+        self.decisions: list[str] = []
+        self.count = 0
         self.fields: set[tuple[str, str]] = set()
         """The fields that the text holds, by struct and key."""
-        self.inside: list[str] = []
         self.given: set[str] = set()
-        self.forbidden = {self.chain(path) for path in version.forbidden}
+        """The structs and keys that the text has so far."""
 
-    @property
-    def astray(self) -> bool:
-        return self.random.random() < self.wild
+    def astray(self, what: str) -> bool:
+        """Whether to do what is not right, where there is a choice."""
+        self.decisions.append(what)
+        return len(self.decisions) in self.astray_at or self.random.random() < self.odd
 
     def text(self) -> str:
+        if self.faults:
+            state = self.random.getstate()
+            self.make()
+            faults = frozenset(self.fault() for _ in range(self.faults))
+            self.random.setstate(state)
+            self.begin(faults)
+        return self.make()
+
+    def fault(self) -> int:
+        """One of the decisions: each kind is as likely as the others, however often it was made."""
+        what = self.random.choice(sorted(set(self.decisions)))
+        return self.random.choice([at for at, made in enumerate(self.decisions, 1) if made == what])
+
+    def make(self) -> str:
         lines = [f"variant: {self.version.variant}", f"version: {self.version.version}"]
         sections = [f for k, f in self.view.butane["Config"].items() if k not in ("variant", "version")]
-        if not self.astray:
+        if not self.astray("sections"):
             sections = [f for f in sections if (("Config",), f.key) not in self.forbidden]
             if 0 <= self.version.level.openshift < 23:
                 sections = [f for f in sections if f.key != "grub"]  # it appends to a file
         wanted = self.random.sample(sections, self.random.randint(1, len(sections)))
-        if self.version.level.openshift >= 0 and not self.astray:
+        if self.version.level.openshift >= 0 and not self.astray("metadata"):
             metadata = next(f for f in sections if f.key == "metadata")
             wanted = [metadata, *(f for f in wanted if f is not metadata)]
         for section in wanted:
@@ -295,23 +344,34 @@ class Generator:
     def struct(self, of: str, indent: int) -> list[str]:
         self.inside.append(of)
         lines: list[str] = []
-        left_out = set() if self.astray else self.left_out(of)
+        left_out = set() if self.astray(of) else self.left_out(of)
         for field in self.view.butane[of].values():
-            if field.key in left_out:
+            if (("Config", *self.inside), field.key) in self.forbidden:
+                given = self.astray(f"{of} with {field.key}")
+            elif field.key in left_out:
                 continue
-            needed = not field.optional or f"{of}.{field.key}" in NEEDED or field.key in NEEDED
-            if self.random.random() < (
-                (0.8 if self.astray else 1) if needed else self.density * (0.5 if indent > 6 else 1)
-            ):
+            elif self.needed(of, field):
+                given = not self.astray(f"{of} without {field.key}")
+            else:
+                given = self.random.random() < self.density * (0.5 if indent > 6 else 1)
+            if given:
                 lines += self.field(of, field, indent)
         if self.random.random() < self.wild * 0.3:
             lines.append(" " * indent + self.random.choice(("bogus: 1", "Path: x", "contentz: {a: b}", "? [x]\n: y")))
-        self.inside.pop()
+        self.given.add(self.inside.pop())
         return lines or [" " * indent + "{}"]
+
+    def needed(self, of: str, field: Field) -> bool:
+        place = f"{of}.{field.key}"
+        if place == "Tree.path":  # else its nodes and another tree's are the same
+            return "Tree" in self.given
+        return not field.optional or place in NEEDED or field.key in NEEDED
 
     def left_out(self, of: str) -> set[str]:
         """Fields that would contradict others."""
         out: set[str] = set()
+        if "local" in self.given and not {"IgnitionConfig", "TLS"}.isdisjoint(self.inside):
+            out.add("local")  # a list holds a thing once
         for group in EXCLUSIVE.get(of, ()):
             known = sorted(group & set(self.view.butane[of]))
             keep = self.random.choice([key for key in known if key not in out] or known)
@@ -323,11 +383,12 @@ class Generator:
             out -= {"cex"} if "tpm2" in out else {"tpm2"}
         if of == "BootDevice" and self.cex:
             out.add("mirror")
-        return out | {key for key in self.view.butane[of] if (("Config", *self.inside), key) in self.forbidden}
+        return out
 
     def field(self, of: str, field: Field, indent: int) -> list[str]:
         pad, roll = " " * indent, self.random.random()
         self.fields.add((of, field.key))
+        self.given.add(field.key)
         if roll < self.wild * 0.2:
             return [f"{pad}{field.key}: {self.random.choice(('~', '[]', '{}', 'word', '[[]]', '3'))}"]
         if field.shape is Shape.SCALAR:
@@ -349,16 +410,16 @@ class Generator:
 
     def counts(self, of: str, key: str) -> tuple[int, ...]:
         """How many entries a list may have."""
-        if self.astray:
+        if self.odd and self.random.random() < self.odd:
             return (0, 1, 2, 2, 3)
         if of == "BootDeviceMirror":
-            return (2, 3)
+            return (1,) if self.astray("mirrors") else (2, 3)
         only_core = self.version.level.openshift >= 0 and key == "users"
         return (1,) if only_core or key == "ssh_authorized_keys_local" else (1, 1, 2, 2, 3)
 
     def labels(self, indent: int) -> list[str]:
         chosen = self.random.sample(LABELS, self.random.randint(0, 3))
-        if not self.astray:
+        if not self.astray("labels"):
             chosen = [LABELS[0], *(label for label in chosen if not label.startswith("machineconfiguration"))]
         return [" " * indent + label for label in chosen] or [" " * indent + "{}"]
 
@@ -372,11 +433,12 @@ class Generator:
         place = f"{of}.{key}"
         self.count += 1
         right = RIGHT.get(place) or RIGHT.get(key)
-        if not self.astray:
+        if self.version.level.openshift >= 0:
+            right = OPENSHIFT.get(place) or right
+        if not self.astray(place):
             if key == "inline" and "IgnitionConfig" in self.inside:
-                return (
-                    f"""'{{"ignition": {{"version": "{spec_version(self.version.level.spec)}"}}, "n": {self.count}}}'"""
-                )
+                timeouts = f'"timeouts": {{"httpTotal": {self.count}}}'
+                return f"""'{{"ignition": {{"version": "{spec_version(self.version.level.spec)}", {timeouts}}}}}'"""
             if key == "source":
                 return self.source()
             if key == "layout" and self.cex:
@@ -384,15 +446,19 @@ class Generator:
             if place == "OpenShift.kernel_arguments" and "rd.luks.key" not in self.given:
                 self.given.add("rd.luks.key")
                 return "rd.luks.key=/etc/luks/cex.key"
-            if self.version.level.openshift >= 0 and (fitting := OPENSHIFT.get(place) or OPENSHIFT.get(key)):
-                return self.random.choice(fitting)
-            if template := FRESH.get(place):
+            if self.version.level.openshift >= 0 and place in OPENSHIFT:
+                return self.random.choice(OPENSHIFT[place])
+            if self.crowded and place in CROWDED and self.random.random() < 0.3:
+                return self.random.choice(VALUES.get(place) or VALUES[key])
+            if (template := FRESH.get(place)) and not (self.crowded and self.random.random() < 0.5):
                 return template.format(self.count)
             return self.random.choice(right or VALUES.get(place) or VALUES.get(key) or BY_TYPE[kind][:2])
-        pool = VALUES.get(place) or VALUES.get(key)
-        if not pool or self.random.random() < 0.2:
+        if key == "inline" and "IgnitionConfig" in self.inside and self.random.random() < 0.9:
+            return self.random.choice(EMBEDDED).replace("VERSION", spec_version(self.version.level.spec))
+        pool = VALUES.get(place) or VALUES.get(key) or BY_TYPE[kind]
+        if self.random.random() < self.wild:
             pool = BY_TYPE[kind]
-        return self.random.choice(pool)
+        return self.random.choice([text for text in pool if not right or text not in right] or pool)
 
     def source(self) -> str:
         """A URL of its own, of a kind that the place allows."""

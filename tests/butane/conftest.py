@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,4 +30,6 @@ def files_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_bytes(content)
     (root / "tree/sub/run").chmod(0o755)
     (root / "tree/link").symlink_to("sub/b")
+    (root / "pipes").mkdir()
+    os.mkfifo(root / "pipes/pipe")
     return root

@@ -1,16 +1,15 @@
-"""A coverage-guided fuzzer for the parser, the translator, merge, validation, diff and show.
+"""A coverage-guided fuzzer for the parser, the translator, merge, validation, diff and show; `make fuzz` runs it.
 
-It needs atheris, which is no dependency of the tests:
+    python tests/butane/fuzz_butane.py CORPUS [LIBFUZZER-OPTION...]
 
-    pip install atheris
-    python tests/butane/fuzz_butane.py CORPUS -max_total_time=600 -rss_limit_mb=400
-
-CORPUS is a directory for inputs that are worth keeping; it is filled with generated configs first. A crash is any
-exception but the package's own. What it found is kept as a case in test_butane_hostile.py.
+CORPUS is a directory for inputs that are worth keeping, filled with generated configs first; or one input, a crash's,
+to run again. A crash is any exception but the package's own, or more memory than the options allow. What it found is
+kept as a case of the tests.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -23,6 +22,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "butane")]
 with atheris.instrument_imports(include=["firestorm_butane"]):
     import firestorm_butane as fb
     from firestorm_butane.variants import VERSIONS
+
+    # Also what the package itself would import later, uninstrumented.
+    for module in sorted((ROOT / "butane/firestorm_butane").glob("[a-z]*.py")):
+        importlib.import_module(f"firestorm_butane.{module.stem}")
 
 HEADS = [f"variant: {variant}\nversion: {version}\n" for variant, version in VERSIONS]
 FILES: dict[str, bytes | str] = {"a": b"a" * 40, "b": bytes(range(256)), "tree/a": "x"}
@@ -72,6 +75,7 @@ def fill(corpus: Path) -> None:
 
 
 if __name__ == "__main__":
-    fill(Path(sys.argv[1]))
+    if not Path(sys.argv[1]).is_file():  # a single input is run again
+        fill(Path(sys.argv[1]))
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()

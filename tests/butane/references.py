@@ -25,10 +25,6 @@ class Said:
     guessed: bool
     """It does not know where the field came from: the path is that of the output, in Butane's spelling."""
 
-    @property
-    def place(self) -> tuple[str, str, int, int]:
-        return self.kind, self.path, self.line, self.column
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

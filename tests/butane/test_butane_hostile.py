@@ -5,6 +5,7 @@ What fuzzing found is kept here as well.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,14 @@ def bomb(width: int, depth: int) -> str:
 
 HOSTILE: dict[str, tuple[str, str]] = {
     "alias bomb": (bomb(10, 12), "alias-bomb"),
+    "one file by 250,000 aliases": (
+        HEAD + "a: &a {path: /x}\nstorage: {files: [" + "*a," * 250_000 + "]}\n",
+        "alias-bomb",
+    ),
+    "a path of 400,000 parts, and a link": (
+        HEAD + "storage: {links: [{path: /l, target: /t}], files: [{path: a" + "/a" * 400_000 + "}]}\n",
+        "relative-path",
+    ),
     "long chain of merges": (
         HEAD + "a0: &a0 {}\n" + "".join(f"a{i}: &a{i} {{<<: *a{i - 1}}}\n" for i in range(1, 5000)) + "<<: *a4999\n",
         "merge-depth",
@@ -117,6 +126,15 @@ def test_what_is_no_ignition_config_is_refused(text: str) -> None:
         with pytest.raises(IgnitionError) as caught:
             function(text)
         assert caught.value.report.errors
+
+
+def test_backslashes_are_not_taken_for_escapes() -> None:
+    unit = "[Service]\nExecStart=/bin/grep \\bfoo\\b\\\\f /dev/null\n#\b\f"
+    config = {"ignition": {"version": "3.4.0"}, "systemd": {"units": [{"name": "a.service", "contents": unit}]}}
+    source = json.dumps({"variant": "flatcar", "version": "1.1.0", "systemd": config["systemd"]})
+    result = translate(source)
+    assert result.ignition == config
+    assert json.loads(result.json) == json.loads(result.pretty_json) == config
 
 
 def test_half_characters_are_replaced() -> None:

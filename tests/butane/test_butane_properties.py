@@ -7,7 +7,7 @@ import gzip
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from firestorm_butane import ButaneError, diff, merge, show, translate, validate
@@ -76,11 +76,32 @@ def test_any_json_is_read_or_refused(config: Any) -> None:
             use(text).encode()
 
 
+def without_removals(value: Any) -> Any:
+    """A config without headers that have no value: they remove others, and what is removed before it is there stays."""
+    if isinstance(value, dict):
+        return {
+            key: [header for header in item if "value" in header] if key == "httpHeaders" else without_removals(item)
+            for key, item in value.items()
+        }
+    return [without_removals(item) for item in value] if isinstance(value, list) else value
+
+
+def unordered(value: Any) -> Any:
+    """A config regardless of the order in its lists: an entry that is replaced and brought back moves to the end."""
+    if isinstance(value, dict):
+        return {key: unordered(item) for key, item in value.items()}
+    return sorted(map(json.dumps, map(unordered, value))) if isinstance(value, list) else value
+
+
 @BUSY
 @given(ignition, ignition, ignition)
-def test_merging_is_associative_and_keeps_its_arguments(
+@example(*(ConfigGenerator(4, seed).make() for seed in (948757036, 4943193, 948757036)))
+@example(*(ConfigGenerator(4, 72680).make() for _ in range(3)))
+@example(*(ConfigGenerator(minor, seed).make() for minor, seed in ((3, 9999999), (7, 5), (7, 5))))
+def test_merging_is_associative_but_for_order_and_keeps_its_arguments(
     a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]
 ) -> None:
+    a, b, c = map(without_removals, (a, b, c))
     for config in (a, b, c):
         config["ignition"]["version"] = "3.4.0"
     before = json.dumps([a, b, c])
@@ -89,7 +110,7 @@ def test_merging_is_associative_and_keeps_its_arguments(
     except ButaneError:
         return
     assert json.dumps([a, b, c]) == before
-    assert merge(left, left) == merge(right, right) or not (validate(a).ok and validate(b).ok and validate(c).ok)
+    assert unordered(left) == unordered(right) or not (validate(a).ok and validate(b).ok and validate(c).ok)
 
 
 @BUSY

@@ -27,6 +27,10 @@ PROBLEMS: dict[str, tuple[dict[str, Any], list[tuple[Severity, str, str]]]] = {
         {"ignition": {"version": "3.9.0"}},
         [(Severity.ERROR, "config-version-unknown", "$.ignition.version")],
     ),
+    "no such version": (
+        {"ignition": {"version": "three"}},
+        [(Severity.ERROR, "config-version", "$.ignition.version")],
+    ),
     "wrong type": (
         config(storage={"files": [{"path": 3}]}),
         [(Severity.ERROR, "wrong-type", "$.storage.files.0.path")],
