@@ -29,12 +29,14 @@ class Summary:
     """What is known of a cluster that failed.
 
     `cause` is the likely one, in one line; `faults` are all that were found, the likely cause first, empty if the
-    cluster shows none. `error` is what was said when it failed, `files` what was written, as paths below the directory.
+    cluster shows none and nothing was said. `healthy` says that only what was said is to blame: all that was seen of
+    the cluster is well. `error` is what was said when it failed, `files` what was written: paths below the directory.
     """
 
     cluster: str
     cause: str
     faults: tuple[Report, ...] = ()
+    healthy: bool = False
     error: str = ""
     steps: tuple[Step, ...] = ()
     missing: tuple[Missing, ...] = ()
@@ -47,10 +49,11 @@ class Summary:
     def markdown(self) -> str:
         """A short document. Its first line names the cluster, the node and the step, the third the cause."""
         lead = self.faults[0] if self.faults else None
-        where = f"{lead.subject}, {lead.failure.step}" if lead else "no fault was found in the cluster"
-        parts = [f"# Cluster {_plain(self.cluster)} failed: {_plain(where)}", "", f"**{_plain(self.cause)}**", ""]
+        parts = [f"# Cluster {_plain(self._title(lead))}", "", f"**{_plain(self.cause)}**", ""]
         if self.remedy:
             parts += [f"Remedy: {_plain(self.remedy)}.", ""]
+        if self.healthy:
+            parts += ["Of the cluster itself nothing wrong was seen.", ""]
         if lead and lead.lines:
             parts += _block(lead.lines)
         if rest := self.faults[1:]:
@@ -71,6 +74,12 @@ class Summary:
         if self.files:
             parts += ["## Files", "", ", ".join(f"`{name}`" for name in self.files), ""]
         return "\n".join(parts)
+
+    def _title(self, lead: Report | None) -> str:
+        if lead is None:
+            return self.cluster
+        where = "" if lead.subject == self.cluster else f"{lead.subject}, "
+        return f"{self.cluster} failed: {where}{lead.failure.step}"
 
     def junit(self) -> str:
         """A JUnit XML report with a test case for each step of each node."""
