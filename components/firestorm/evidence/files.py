@@ -14,9 +14,9 @@ from typing import BinaryIO
 from firestorm.evidence.masking import Masker
 from firestorm.readiness.lines import Redactor, clean
 
-LIMIT = 8 << 20
+LIMIT = 2 << 20
 """Bytes of one file; of a longer text the beginning and, mostly, the end are kept."""
-_HEAD = 1 << 20
+_HEAD = 512 << 10
 _PIECE = 1 << 16
 _BREAK = re.compile(r"\r\n|\n|\r")
 

@@ -14,7 +14,7 @@ from firestorm.readiness.failure import Failure
 from firestorm.readiness.journal import container_failures, journal_failures, node_failures
 from firestorm.readiness.port import PortError, Question, ask
 
-ANSWER = 4 << 20
+ANSWER = 2 << 20
 """Bytes that a node may answer to one question."""
 _FILES: Mapping[Question, str] = {"node": "node.txt", "journal": "journal.log", "containers": "containers.log"}
 _KUBELET = re.compile(r"^\S+ (?:kubelet|containerd)\[\d+\]: |^\S+ systemd\[1\]: (?:kubelet|containerd)\.service")
@@ -86,7 +86,7 @@ def _ask(
         try:
             answer = ask(node.journal, question, timeout=max(1.0, deadline - time.monotonic()), limit=ANSWER)
         except PortError as error:
-            missing.append(Missing(what=what if question == "journal" else f"{file} of {node.name}", why=str(error)))
+            missing.append(Missing(what=f"{file} of {node.name}" if answers else what, why=str(error)))
             break
         text = answer.data.decode("utf-8", errors="replace")
         answers[question] = text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +99,11 @@ class Summary:
         return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
     def write(self, into: Path) -> None:
-        """`summary.md` and `junit.xml`. Raises OSError."""
-        (into / "summary.md").write_text(self.markdown(), encoding="utf-8")
-        (into / "junit.xml").write_text(self.junit(), encoding="utf-8")
+        """`summary.md` and `junit.xml`, 0600. Raises OSError."""
+        for name, text in (("summary.md", self.markdown()), ("junit.xml", self.junit())):
+            fd = os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
 
 
 def _block(lines: tuple[str, ...] | list[str]) -> list[str]:
