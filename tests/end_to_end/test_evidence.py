@@ -50,7 +50,7 @@ systemd:
       contents: |
         [Unit]
         After=firestorm-growfs.service
-        Before=containerd.service
+        Before=containerd.service cni-plugins.service
 
         [Service]
         Type=oneshot
