@@ -87,7 +87,7 @@ _COMMAND_FAILED = re.compile(r'^"command failed" err="(.*)"$')
 
 
 def _reason(words: list[str]) -> str:
-    """What a unit ended with: that its disk is full, why a Kubernetes component says that it ends, or its newest line."""
+    """What a unit ended with: a full disk, the reason that a Kubernetes component gives, or its newest line."""
     plain = [_KLOG.sub("", line) for line in words]
     if full := [line for line in plain if _FULL.search(line)]:
         return full[-1]
