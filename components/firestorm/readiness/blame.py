@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from firestorm.readiness.console import STAGE_NAMES, Stage, UnitFailure
 from firestorm.readiness.failure import Failure, Report
 from firestorm.readiness.ignition import SPACE_REMEDY
-from firestorm.readiness.journal import IMAGE_REMEDY
+from firestorm.readiness.journal import ETCD_REMEDY, IMAGE_REMEDY
 from firestorm.readiness.observation import Member, Observation, PodStatus, Trouble
 
 IMAGE_REASONS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
@@ -177,6 +177,9 @@ def _late_api(member: Member, seen: Observation, waited: str) -> Report:
         return Report(subject=member.name, failure=told)
     if console.units:
         return unit_report(member, console.units[-1])
+    if re.search(r"readyz answered \d+: .*\betcd\b", api.error):
+        cause = f"etcd does not answer the API server: {api.error}"
+        return console_report(member, Failure(step="etcd", cause=cause, remedy=ETCD_REMEDY), seen)
     cause = f"the API server is not ready {waited}: {api.error or 'no answer'}"
     if console.failure is not None:
         cause += f"; {console.failure.cause}"

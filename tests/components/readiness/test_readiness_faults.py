@@ -49,6 +49,11 @@ CASES = [
         expected=("dev-controller-0: the API server is not ready so far: Connection refused",),
     ),
     Case(
+        name="an API server without its etcd",
+        api=ApiState(error="readyz answered 500: etcd, etcd-readiness"),
+        expected=("dev-controller-0: etcd does not answer the API server: readyz answered 500: etcd, etcd-readiness",),
+    ),
+    Case(
         name="one node in Ignition",
         worker=ConsoleState(stage=Stage.IGNITION, failure=IGNITION),
         expected=("dev-worker-0: Ignition failed: x",),
