@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from firestorm.evidence import Subject, Summary, collect
+from firestorm.readiness.port import PortError, ask
 from firestorm_lab.development import Development
 from firestorm_lab.standin import REGISTRY_PORT
 from tests.end_to_end.evidence_subject import subject_of
-from tests.end_to_end.running import Running, eventually, start
+from tests.end_to_end.running import eventually, start
 from tests.end_to_end.test_failures import assert_nothing_left, failed_up, masked
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
@@ -182,7 +183,9 @@ def test_an_etcd_member_that_is_lost_on_a_node_without_network_and_kubelet(broke
     assert_no_secrets(subject, into)
 
     running.kubectl("apply", "-f", "-", stdin=LOSE.replace("NODE", "broken-controller-0"))
-    eventually(lambda: unreachable(running), seconds=300)
+    port = subject.nodes[0].journal
+    assert port is not None
+    eventually(lambda: cut_off(port), seconds=400, pause=10)
     summary, subject, into = gather(broken, tmp_path / "lost", None)
     assert_cause(summary, into, "evidence-etcd")
     assert_no_secrets(subject, into)
@@ -191,8 +194,12 @@ def test_an_etcd_member_that_is_lost_on_a_node_without_network_and_kubelet(broke
     assert "etcd" in (node / "containers.log").read_text()
 
 
-def unreachable(running: Running) -> None:
-    assert "ok" not in running.kubectl("get", "--raw=/readyz", "--request-timeout=5s", check=False)
+def cut_off(port: Path) -> None:
+    try:
+        journal = ask(port, "journal", timeout=60).data.decode(errors="replace")
+    except PortError as error:
+        raise AssertionError(str(error)) from error
+    assert "Stopped kubelet.service" in journal
 
 
 def fail(development: Development, scratch: Path, snippet: str) -> tuple[Summary, Subject, Path]:
