@@ -152,6 +152,18 @@ def test_failing_kubelet_is_counted_with_its_newest_words() -> None:
     golden("kubelet-failing", str(unit_report(WORKER, unit)))
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "count"), [("kubelet-flag", "kubelet.service", 5), ("disk-full", "cni-plugins.service", 1)]
+)
+def test_units_of_machines_that_were_seen_to_fail(name: str, unit: str, count: int) -> None:
+    """Consoles of the stand-in OS: a kubelet with a flag that does not exist, a disk without space."""
+    state = read(name)
+    failed = state.unit(unit)
+    assert failed is not None
+    assert (state.stage, failed.count) == (Stage.BOOTED, count)
+    golden(name, str(unit_report(WORKER, failed)))
+
+
 def test_unit_without_a_second_chance() -> None:
     state = read("cni-broken")
     (unit,) = state.units
