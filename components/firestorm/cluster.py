@@ -126,6 +126,7 @@ class Cluster(pulumi.ComponentResource):
                         "identity": plan.identities[n.name],
                         "uuid": machines[n.name].uuid,
                         "console": machines[n.name].console,
+                        "journal": machines[n.name].journal,
                     }
                     for n in cluster.nodes
                 ],

@@ -17,7 +17,7 @@ from firestorm.platforms.libvirt.sweep import Claim as Holdings
 from firestorm.platforms.libvirt.sweep import Swept, is_local, sweep, sweep_strays
 from firestorm_lab.stack import Stack, write_private
 
-_LISTS = ("domains", "networks", "files", "directories")
+_LISTS = ("domains", "networks", "files", "pipes", "directories")
 _CLAIM = "pulumi-python:dynamic/firestorm:LibvirtClaim"
 
 
@@ -63,8 +63,8 @@ def remove_files(home: Path, *, which: Callable[[Path], bool] = lambda _: True) 
     for uri, holdings in recall(home):
         if not is_local(uri):
             continue
-        for path in (*_content(holdings.pool_path), *map(Path, holdings.files)):
-            if path.is_file() and which(path):
+        for path in (*_content(holdings.pool_path), *map(Path, (*holdings.files, *holdings.pipes))):
+            if (path.is_file() or path.is_fifo()) and which(path):
                 path.unlink()
                 removed.append(f"file {path}")
         for directory in dict.fromkeys([holdings.pool_path, *holdings.directories]):

@@ -455,16 +455,21 @@ def test_files_of_a_cluster_without_libvirt(home: Path, tmp_path: Path) -> None:
     (place / "console").mkdir()
     (place / "volumes" / "disk.qcow2").write_text("x")
     (place / "console" / "dev-worker-0.log").touch()
+    os.mkfifo(place / "console" / "dev-worker-0.journal.in")
     (place / "console" / "of-another").write_text("x")
     for uri in ("qemu:///system", "qemu+ssh://far/system"):
         holdings = Holdings(
             description="firestorm:dev",
             pool_path=str(place / "volumes"),
             files=(str(place / "console" / "dev-worker-0.log"),),
+            pipes=(str(place / "console" / "dev-worker-0.journal.in"),),
             directories=(str(place / "console"), str(place), str(place.parent)),
         )
         leftovers.remember(home, uri, holdings)
-    assert leftovers.remove_files(home, which=leftovers.is_empty) == [f"file {place}/console/dev-worker-0.log"]
+    assert leftovers.remove_files(home, which=leftovers.is_empty) == [
+        f"file {place}/console/dev-worker-0.log",
+        f"file {place}/console/dev-worker-0.journal.in",
+    ]
     assert leftovers.remove_files(home) == [f"file {place}/volumes/disk.qcow2", f"directory {place}/volumes"]
     assert [path.name for path in (place / "console").iterdir()] == ["of-another"]
 

@@ -2,6 +2,8 @@
 
 lines        pure: console text made fit to show; ignition: what Ignition's log says
 console      pure: a serial console's text -> how far the node came, and what failed
+journal      pure: the node's own logs -> what they say went wrong
+port         the host's end of a node's journal port; asking: who is asked, and when
 observation  pure: what is seen of a cluster at one moment
 watch        pure: observations -> progress, and a verdict; blame: the message of a bad one
 loop         runs a watch against the world until it decides

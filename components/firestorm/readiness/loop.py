@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 from firestorm.errors import ReadinessError
 from firestorm.readiness.console import ConsoleParser, ConsoleState
-from firestorm.readiness.failure import message
+from firestorm.readiness.failure import Failure, message
 from firestorm.readiness.observation import ApiState, Member, Observation
 from firestorm.readiness.watch import Watch
 
@@ -35,6 +35,10 @@ class World(Protocol):
 
     def api(self) -> ApiState: ...
 
+    def told(self, seen: Observation) -> Mapping[str, tuple[Failure, ...]]:
+        """What nodes that stay behind said last when they were asked, by name. Does not wait for them."""
+        ...
+
     def apply(self) -> None:
         """Applies the manifests. Raises ReadinessError if that cannot succeed."""
         ...
@@ -50,6 +54,7 @@ def run(watch: Watch, world: World, say: Callable[[str], None]) -> ApiState:
     while True:
         api = world.api()
         seen = Observation(at=world.now(), consoles=world.consoles(), api=replace(api, applied=applied))
+        seen = replace(seen, told=world.told(seen))
         verdict = watch.observe(seen)
         for step in verdict.progress:
             say(step)

@@ -20,6 +20,7 @@ def node_status(node: Node) -> NodeStatus:
         ready=ready is not None and ready.status == "True",
         uuid=(info.systemUUID if info else "").lower(),
         reason=(ready.message or ready.reason or "") if ready and ready.status != "True" else "",
+        pressures=tuple(c.type for c in conditions if c.type.endswith("Pressure") and c.status == "True"),
         address=next((entry.address for entry in addresses if entry.type == "InternalIP"), ""),
         version=info.kubeletVersion if info else "",
         os_image=info.osImage if info else "",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from firestorm.readiness.console import ConsoleState, Stage
+from firestorm.readiness.failure import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A machine of the cluster: its node name, and the UUID that its firmware tells the kubelet (lower or upper case).
 
-    `console` is the path of its serial console's log on this host, None where there is none to read.
+    `console` is the path of its serial console's log on this host, `journal` that of its journal port (see
+    `firestorm.readiness.port`); None where there is none.
     """
 
     name: str
@@ -21,6 +23,7 @@ class Member:
     identity: str = ""
     uuid: str = ""
     console: str | None = None
+    journal: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class NodeStatus:
     uuid: str = ""
     reason: str = ""
     """The Ready condition's message while it is not true."""
+    pressures: tuple[str, ...] = ()
+    """What the node is short of: DiskPressure, MemoryPressure, PIDPressure."""
     address: str = ""
     version: str = ""
     os_image: str = ""
@@ -93,11 +98,15 @@ class ApiState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Everything seen at `at` (seconds of a clock that never goes back)."""
+    """Everything seen at `at` (seconds of a clock that never goes back).
+
+    `told` is what nodes that were asked said of themselves, by name, the failure that explains most first.
+    """
 
     at: float
     consoles: Mapping[str, ConsoleState]
     api: ApiState = ApiState()
+    told: Mapping[str, tuple[Failure, ...]] = field(default_factory=dict[str, tuple[Failure, ...]])
 
     def node(self, member: Member) -> NodeStatus | None:
         """The member's Node, if it speaks of the member's present machine and not of one that it replaced."""

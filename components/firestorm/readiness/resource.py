@@ -18,9 +18,11 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from firestorm.errors import ReadinessError
 from firestorm.provider import Call, EngineLog, Provider, watch_cancellation
+from firestorm.readiness.asking import Asker
 from firestorm.readiness.console import ConsoleState
+from firestorm.readiness.failure import Failure
 from firestorm.readiness.loop import Consoles, run
-from firestorm.readiness.observation import ApiState, Member
+from firestorm.readiness.observation import ApiState, Member, Observation
 from firestorm.readiness.watch import Limits, Watch
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class MemberArgs(TypedDict):
     identity: str
     uuid: pulumi.Input[str]
     console: str | None
+    journal: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,7 @@ def members_of(props: Properties) -> tuple[Member, ...]:
             identity=node["identity"],
             uuid=str(node.get("uuid") or ""),
             console=node.get("console"),
+            journal=node.get("journal"),
         )
         for node in props["nodes"]
     )
@@ -146,7 +150,7 @@ def wait_for_cluster(props: Properties, gone: Sequence[str]) -> dict[str, Any]:
     call = Call.current()
     say = _announcer(call)
     with Cluster.from_kubeconfig(props["kubeconfig"]) as cluster, contextlib.closing(Consoles.of(members)) as consoles:
-        world = LiveWorld(cluster, consoles, json.loads(props["manifests"]), call, say)
+        world = LiveWorld(cluster, consoles, Asker(members), json.loads(props["manifests"]), call, say)
         watch = Watch(members, world.now(), Limits(timeout=float(props.get("timeout") or 1800)))
         if gone and cluster.state().ready:
             # Before a new machine registers under an old name: a kubelet takes the labels, taints and pod addresses of
@@ -170,6 +174,7 @@ class LiveWorld:
 
     cluster: Cluster
     files: Consoles
+    asker: Asker
     manifests: list[dict[str, Any]]
     call: Call | None
     say: Callable[[str], None]
@@ -195,6 +200,9 @@ class LiveWorld:
 
     def api(self) -> ApiState:
         return self.cluster.state()
+
+    def told(self, seen: Observation) -> Mapping[str, tuple[Failure, ...]]:
+        return self.asker.look(seen)
 
     def apply(self) -> None:
         self.cluster.apply(self.manifests, wait=self.pause)

@@ -26,7 +26,7 @@ class Limits:
 
     timeout: float = 1800.0
     image: float = 60.0
-    """A container without its image, or one that cannot be created, for so long."""
+    """A container without its image, or one that cannot be created, for so long; also where only its node tells."""
     restarts: int = 3
     """A container in CrashLoopBackOff with more restarts than this."""
     api_refusal: float = 60.0
@@ -81,6 +81,9 @@ class Watch:
             self._reached("api", seen)
         if seen.api.applied:
             self._say(said, "applied", "manifests applied")
+        for name, failures in seen.told.items():
+            if failures:
+                self._say(said, f"told {name}", f"{name}: {failures[0].cause}")
         if seen.api.ready:
             self._count(said, "nodes Ready", [seen.is_ready(member) for member in self.members], seen, "nodes")
         if seen.api.applied:
@@ -118,6 +121,7 @@ class Watch:
     def _certain(self, seen: Observation) -> list[Report]:
         """Failures that waiting cannot mend."""
         reports = [report for member in self.members if (report := self._console_failure(member, seen))]
+        reports = reports or self._told_failures(seen)
         reports += self._pod_failures(seen)
         if self._lasts("api", seen.api.refused, seen.at, self.limits.api_refusal):
             reports += blame.control_plane(self.members, seen, self.limits.timeout)
@@ -150,6 +154,20 @@ class Watch:
             elif unit.count - self._excused.get(key, 0) >= self.limits.unit_failures:
                 return blame.unit_report(member, unit)
         return None
+
+    def _told_failures(self, seen: Observation) -> list[Report]:
+        """What nodes say keeps their pods from starting, if they have said so for long enough."""
+        reports: list[Report] = []
+        lasting: set[str] = set()
+        for member in self.members:
+            for failure in seen.told.get(member.name, ()):
+                key = f"told {member.name} {failure.step} {failure.cause}"
+                lasting.add(key)
+                if failure.rank >= blame.TOLD_RANK and self._lasts(key, True, seen.at, self.limits.image):
+                    reports.append(Report(subject=member.name, failure=failure))
+        for key in [key for key in self._since if key.startswith("told ") and key not in lasting]:
+            del self._since[key]
+        return reports
 
     def _pod_failures(self, seen: Observation) -> list[Report]:
         reports: list[Report] = []

@@ -68,7 +68,13 @@ def verify(root: Path, names: Sequence[str]) -> str:
 def test_units_and_dropins_are_right(with_snippet: MakeCluster, tmp_path: Path, system: str, role: str) -> None:
     spec = with_snippet(system)
     names = lay_out(preview_config(spec, node_of(spec, role)), tmp_path / "root")
-    expected = {"cni-plugins.service", "containerd.service", "firestorm-booted.service", "kubelet.service"}
+    expected = {
+        "cni-plugins.service",
+        "containerd.service",
+        "firestorm-booted.service",
+        "firestorm-journal.service",
+        "kubelet.service",
+    }
     controller = {"control-plane.service"} if role == "controller" else set()
     assert expected | controller | {"greeting.service"} == set(names)
     assert verify(tmp_path / "root", names) == ""

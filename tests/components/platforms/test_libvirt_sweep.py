@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,12 +236,15 @@ def test_strays_go_and_what_the_state_knows_stays(bench: Bench) -> None:
 @pytest.mark.lab
 def test_a_claim_from_its_first_day_to_its_last(bench: Bench, tmp_path: Path) -> None:
     props = claims.inputs_of(bench.virsh.uri, bench.claim)
+    props["pipes"] = [str(bench.home / "console" / "blue-0.journal.in")]
     first = claims.claim({**props, "domains": ["blue-0"], "files": props["files"][:1]})
     assert sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "clusters").rglob("*")) == [
         "clusters/blue",
         "clusters/blue/console",
+        "clusters/blue/console/blue-0.journal.in",
         "clusters/blue/console/blue-0.log",
     ]
+    assert stat.filemode((bench.home / "console" / "blue-0.journal.in").stat().st_mode) == "prw-------"
     assert (bench.home / "console").stat().st_mode & 0o777 == 0o700
     assert bench.home.stat().st_mode & 0o777 == 0o711
     bench.console("blue-0", "booting")
@@ -276,6 +280,7 @@ def test_a_claim_on_what_is_taken_makes_nothing(bench: Bench, tmp_path: Path) ->
         ({}, (False, [])),
         ({"domains": ["blue-0", "blue-1", "blue-2"]}, (True, [])),
         ({"files": ["/f"]}, (True, [])),
+        ({"pipes": ["/p"]}, (True, [])),
         ({"networks": [["blue", "10.79.9.1"]]}, (True, [])),
         ({"uri": "qemu:///system"}, (True, ["uri"])),
         ({"description": "firestorm:red", "pool_path": "/p"}, (True, ["description", "pool_path"])),

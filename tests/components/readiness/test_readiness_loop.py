@@ -10,8 +10,9 @@ import pytest
 
 from firestorm.errors import ReadinessError
 from firestorm.readiness.console import ConsoleState, Stage
+from firestorm.readiness.failure import Failure
 from firestorm.readiness.loop import ConsoleFile, Consoles, StoppedError, run
-from firestorm.readiness.observation import ApiState, Member, NodeStatus
+from firestorm.readiness.observation import ApiState, Member, NodeStatus, Observation
 from firestorm.readiness.watch import Limits, Watch
 
 NODE = Member(name="dev-controller-0", role="controller", uuid="aa")
@@ -41,6 +42,9 @@ class Script:
 
     def api(self) -> ApiState:
         return self.states[min(int(self.clock), len(self.states) - 1)]
+
+    def told(self, seen: Observation) -> Mapping[str, tuple[Failure, ...]]:
+        return {}
 
     def apply(self) -> None:
         self.calls.append(f"apply at {self.clock:g}")

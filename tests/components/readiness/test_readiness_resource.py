@@ -144,7 +144,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedCluster]:
 
 
 def up() -> ApiState:
-    details = {"version": "v1.36.4", "os_image": "Debian", "kernel": "6.12", "runtime": "containerd://2.4.2"}
+    details: Any = {"version": "v1.36.4", "os_image": "Debian", "kernel": "6.12", "runtime": "containerd://2.4.2"}
     nodes = [
         NodeStatus(name="dev-controller-0", ready=True, uuid="aa", address="192.0.2.10", **details),
         NodeStatus(name="dev-worker-0", ready=True, uuid="bb", address="192.0.2.20", **details),

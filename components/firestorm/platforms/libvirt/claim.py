@@ -6,6 +6,7 @@ was killed left outside the state.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from firestorm.provider import Provider
 from firestorm.spec.model import ClusterSpec
 
 _IDENTITY = ("uri", "description", "pool", "pool_path")
-_LISTS = ("domains", "networks", "files", "directories")
+_LISTS = ("domains", "networks", "files", "pipes", "directories")
 
 
 class Claim(Resource, module="firestorm", name="LibvirtClaim"):
@@ -48,6 +49,7 @@ def holdings_of(spec: ClusterSpec, names: LibvirtNames) -> Holdings:
         pool=names.pool,
         pool_path=names.pool_path,
         files=tuple(names.console(node.name) for node in spec.nodes),
+        pipes=tuple(pipe for node in spec.nodes for pipe in names.journal_pipes(node.name)),
         directories=(names.console_dir, str(home), str(home.parent)),
     )
 
@@ -62,6 +64,7 @@ def inputs_of(uri: str, holdings: Holdings) -> dict[str, Any]:
         "pool": holdings.pool,
         "pool_path": holdings.pool_path,
         "files": list(holdings.files),
+        "pipes": list(holdings.pipes),
         "directories": list(holdings.directories),
     }
 
@@ -75,12 +78,13 @@ def holdings_from(props: Mapping[str, Any]) -> Holdings:
         pool=props["pool"],
         pool_path=props["pool_path"],
         files=tuple(props["files"]),
+        pipes=tuple(props["pipes"]),
         directories=tuple(props["directories"]),
     )
 
 
 def claim(props: dict[str, Any]) -> dict[str, Any]:
-    """Create: refuse what is taken, make the directories and the console files; the outputs."""
+    """Create: refuse what is taken, make the directories, the console files and the named pipes; the outputs."""
     _refuse_conflicts(props["uri"], holdings_from(props))
     return {**_inputs(props), "owned": _owned({}, props, _lay_out(props))}
 
@@ -148,6 +152,10 @@ def _lay_out(props: dict[str, Any]) -> list[str]:
         for file in map(Path, props["files"]):
             _make_directory(file.parent, 0o700 if root else 0o755, made)
             file.touch(mode=0o600 if root else 0o644)
+        for pipe in map(Path, props["pipes"]):
+            _make_directory(pipe.parent, 0o700 if root else 0o755, made)
+            with contextlib.suppress(FileExistsError):
+                os.mkfifo(pipe, 0o600)
     except OSError as error:
         raise PlatformError(
             f"{error.filename}: {error.strerror}: run as a user who may write there, or set the platform's state "

@@ -23,6 +23,12 @@
         <source path="@console@" append="off"/>
         <target type="serial" port="0"/>
       </console>
+      <!-- The journal without network. A pipe is connected from the start: a node that reads from it sleeps until there
+           is a request, where it would have to look again and again whether somebody is at the other end of a socket. -->
+      <channel type="pipe">
+        <source path="@journal@"/>
+        <target type="virtio" name="org.firestorm.journal.0"/>
+      </channel>
       <memballoon model="none"/>
     </xsl:copy>
   </xsl:template>

@@ -39,6 +39,14 @@ class LibvirtNames:
         """The file that `node`'s serial console is written to."""
         return f"{self.console_dir}/{node}.log"
 
+    def journal(self, node: str) -> str:
+        """The host end of `node`'s journal port: QEMU's `pipe`, whose two named pipes are `journal_pipes`."""
+        return f"{self.console_dir}/{node}.journal"
+
+    def journal_pipes(self, node: str) -> tuple[str, str]:
+        """What the host writes to and what it reads from. QEMU opens them when it starts: they are there before."""
+        return f"{self.journal(node)}.in", f"{self.journal(node)}.out"
+
 
 def pool_permissions(platform: Libvirt) -> dict[str, str]:
     """Mode and group of the pool's directory, whose Ignition volumes hold secrets and are made readable for all.

@@ -40,10 +40,12 @@ class MachineConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """A powered-on machine: its SMBIOS UUID, which the node reports as `systemUUID`, and its console's file."""
+    """A powered-on machine: its SMBIOS UUID, which the node reports as `systemUUID`, its console's file, and the host's
+    end of its journal port."""
 
     uuid: pulumi.Output[str]
     console: str
+    journal: str
     resource: libvirt.Domain
 
 
@@ -165,7 +167,7 @@ def _machine(
         format="qcow2",
         opts=opts,
     )
-    console = names.console(node.name)
+    console, journal = names.console(node.name), names.journal(node.name)
     reservation = Reservation(
         f"{node.name}-address",
         spec.platform.uri,
@@ -196,7 +198,9 @@ def _machine(
                 wait_for_lease=False,
             )
         ],
-        xml=libvirt.DomainXmlArgs(xslt=_stylesheet("domain.xsl", console=console, cache=spec.platform.disk_cache)),
+        xml=libvirt.DomainXmlArgs(
+            xslt=_stylesheet("domain.xsl", console=console, journal=journal, cache=spec.platform.disk_cache)
+        ),
         opts=pulumi.ResourceOptions.merge(
             opts,
             # The machine's name and address are its node's: the old one must be gone before the new one is made.
@@ -208,7 +212,7 @@ def _machine(
             ),
         ),
     )
-    return Machine(uuid=domain.id, console=console, resource=domain)
+    return Machine(uuid=domain.id, console=console, journal=journal, resource=domain)
 
 
 def _kernel_arguments(arguments: Sequence[str]) -> list[dict[str, str]] | None:

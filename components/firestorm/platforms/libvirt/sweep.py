@@ -23,8 +23,8 @@ class Claim:
     """Everything that a cluster will own.
 
     `description` is what its domains carry. `networks` are (name, the host's address in it). `pool_path` is the pool's
-    directory, and all files in it are the pool's. `files` are others, such as serial consoles. `directories` are
-    removed if they are empty, in that order. Paths are absolute, on libvirt's host.
+    directory, and all files in it are the pool's. `files` are others, such as serial consoles; `pipes` are named pipes.
+    `directories` are removed if they are empty, in that order. Paths are absolute, on libvirt's host.
     """
 
     description: str
@@ -33,6 +33,7 @@ class Claim:
     pool: str = ""
     pool_path: str = ""
     files: tuple[str, ...] = ()
+    pipes: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
 
 
@@ -79,7 +80,11 @@ def claim_conflicts(uri: str, claim: Claim) -> list[str]:
     if is_local(uri):
         problems += [
             f"{path} exists already: remove it if nobody needs it, or choose another cluster name"
-            for path in (*_content(claim.pool_path), *(path for path in claim.files if _filled(Path(path))))
+            for path in (
+                *_content(claim.pool_path),
+                *(path for path in claim.files if _filled(Path(path))),
+                *(path for path in claim.pipes if _is_no_pipe(Path(path))),
+            )
         ]
     return problems
 
@@ -91,7 +96,7 @@ def sweep(uri: str, claim: Claim) -> Swept:
     run.networks()
     pool_is_foreign = run.pool()
     if is_local(uri):
-        for path in (*(() if pool_is_foreign else _content(claim.pool_path)), *claim.files):
+        for path in (*(() if pool_is_foreign else _content(claim.pool_path)), *claim.files, *claim.pipes):
             run.file(Path(path))
         for directory in dict.fromkeys([claim.pool_path, *claim.directories]):
             if directory:
@@ -231,6 +236,14 @@ def _filled(path: Path) -> bool:
     """An empty file is what a run that was killed while it made it left behind."""
     try:
         return path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _is_no_pipe(path: Path) -> bool:
+    """A named pipe holds nothing, and is one that a killed run made."""
+    try:
+        return not stat.S_ISFIFO(path.lstat().st_mode)
     except OSError:
         return False
 

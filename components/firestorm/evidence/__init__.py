@@ -1,0 +1,35 @@
+"""Evidence: what is kept of a cluster that failed, and its likely cause.
+
+model        plain data: of what, and what could not be had
+collecting   gathers everything at once, bounded in time and size, into a directory
+summary      the likely cause first: Markdown for a CI job's page, JUnit for its test report
+
+What may hold a secret is masked before it is written. Whose fault it was is `firestorm.readiness.blame`'s to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from firestorm.evidence.collecting import collect
+    from firestorm.evidence.model import Subject, SubjectNode
+    from firestorm.evidence.summary import Summary
+
+__all__ = ["Subject", "SubjectNode", "Summary", "collect"]
+
+_HOMES = {
+    "Subject": "firestorm.evidence.model",
+    "SubjectNode": "firestorm.evidence.model",
+    "Summary": "firestorm.evidence.summary",
+    "collect": "firestorm.evidence.collecting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Each name is imported when it is first used: the Kubernetes client alone takes a while."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'firestorm.evidence' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
