@@ -179,6 +179,11 @@ def claim_host(instance: Instance, record: Record) -> None:
         save(instance, record)  # from here on this instance keeps the directories from being removed
 
 
+def registered() -> dict[str, str]:
+    """The private libvirts in this host's register: {name: directory}."""
+    return dict(_Register.load().instances)
+
+
 def release_host(instance: Instance, record: Record) -> list[str]:
     """Undo `claim_host`, if no other private libvirt is left on this host; what was removed."""
     removed: list[str] = []
