@@ -123,7 +123,7 @@ class _Run:
             self.failed.append(str(error))
             return
         if found is None:
-            if {one.name for one in path.iterdir()} <= {"lock"} and not runs.is_locked(path):
+            if {one.name for one in path.iterdir()} == {"lock"} and not runs.is_locked(path):
                 self._end(path.name, "nothing was made in it", lambda: _remove_unused(path))
             return
         self._seen.add(found.id)
@@ -181,7 +181,7 @@ def _remove_tree(path: Path) -> list[str]:
 
 def _remove_unused(path: Path) -> list[str]:
     with runs.exclusive(path, "firestorm gc"):
-        if {one.name for one in path.iterdir()} <= {"lock"}:
+        if {one.name for one in path.iterdir()} == {"lock"}:
             removed = path.with_name(f".removed-{path.name}-{os.getpid()}")
             path.rename(removed)
             return _remove_tree(removed)
