@@ -17,7 +17,7 @@ from pathlib import Path
 
 from firestorm.clusters import leftovers, marks, record, runs
 from firestorm.clusters.files import Progress, silent
-from firestorm.clusters.life import Life, end_entry
+from firestorm.clusters.life import Life, end_entry, end_lost
 from firestorm.clusters.record import ClusterRecord
 from firestorm.clusters.register import Register, is_orphaned
 from firestorm.errors import ClusterError, FirestormError
@@ -153,13 +153,13 @@ class _Run:
     def _end_instance(self, instance: marks.MarkedInstance) -> list[str]:
         """A private libvirt, and then the files that it told of while it could be asked."""
         name, state_dir = instance.name, instance.state_dir
-        ended = runs.end(instance.record.home, say=self.say)
+        ended = end_lost(instance.record.home, say=self.say)
         uri = private.start(name, state_dir, progress=self.say).uri
         owned = [(one.uri, one.holdings) for one in marks.marked(uri) if one.record.id == instance.record.id]
         return [*ended, *private.stop(name, state_dir, progress=self.say), *leftovers.remove_files_of(owned)]
 
     def _end_marked(self, one: marks.Marked) -> list[str]:
-        return [*runs.end(one.record.home, say=self.say), *leftovers.sweep_all([(one.uri, one.holdings)])]
+        return [*end_lost(one.record.home, say=self.say), *leftovers.sweep_all([(one.uri, one.holdings)])]
 
     def _end(self, name: str, reason: str, act: Callable[[], list[str]]) -> None:
         self.found.append(Found(name=name, reason=reason))

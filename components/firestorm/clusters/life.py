@@ -372,11 +372,22 @@ class Life:
         return []
 
 
+def end_lost(home: Path, *, say: Progress = silent) -> list[str]:
+    """End what Pulumi still runs for a cluster whose home is lost, and remove the state that it has put there anew."""
+    if (home / record.FILE).exists():  # another cluster's by now
+        return []
+    ended = runs.end(home, say=say)
+    if home.is_dir() and [path.name for path in home.iterdir()] == [".pulumi"]:
+        shutil.rmtree(home)
+        ended.append(f"directory {home}")
+    return ended
+
+
 def end_entry(register: Register, entry: Entry, *, say: Progress = silent) -> list[str]:
     """End a cluster whose home is lost, from the host's register alone; what was ended. Raises PlatformError."""
     name = entry.record.name
     owned = [(str(data["uri"]), holdings_from(data)) for data in entry.owned]
-    ended = runs.end(entry.record.home, say=say)
+    ended = end_lost(entry.record.home, say=say)
     if entry.private:
         ended += private.stop(name, progress=say)  # its definitions go with it
         ended += leftovers.remove_files_of(owned)
