@@ -251,7 +251,7 @@ def test_readiness_steps_are_those_in_the_table() -> None:
     steps = set(re.findall(r"`([^`]+)`", "".join(re.findall(r"^\| (`.+?) \|", text, re.MULTILINE))))
     stages = {step if step != "Ignition" else "Ignition (...)" for step in STAGE_NAMES.values() if step != "kubelet"}
     units = {"cni-plugins.service", "kubelet.service"}
-    assert steps == stages | units | {"control plane", "node Ready", "system pods"}
+    assert steps == stages | units | {"control plane", "images", "disk", "memory", "etcd", "node Ready", "system pods"}
 
 
 def test_module_docstrings_show_programs_that_compile() -> None:

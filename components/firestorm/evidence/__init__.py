@@ -1,10 +1,11 @@
 """Evidence: what is kept of a cluster that failed, and its likely cause.
 
-model        plain data: of what, and what could not be had
-collecting   gathers everything at once, bounded in time and size, into a directory
-summary      the likely cause first: Markdown for a CI job's page, JUnit for its test report
-
-What may hold a secret is masked before it is written. Whose fault it was is `firestorm.readiness.blame`'s to say.
+model         plain data: of what, and what could not be had
+collecting    gathers everything at once, bounded in time, into a directory: nodes, api, configs
+secretvalues  pure: what of a secret value has to be hidden; masking hides it in text that streams by
+files         writes what was masked, bounded in size
+diagnosis     pure: what was gathered -> the likely cause, which is `firestorm.readiness.blame`'s to say
+summary       the likely cause first: Markdown for a CI job's page, JUnit for its test report
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,14 @@ class Summary:
     """What is known of a cluster that failed.
 
     `cause` is the likely one, in one line; `faults` are all that were found, the likely cause first, empty if the
-    cluster shows none. `error` is what was said when it failed, `files` what was written, as paths below the directory.
+    cluster shows none and nothing was said. `healthy` says that only what was said is to blame: all that was seen of
+    the cluster is well. `error` is what was said when it failed, `files` what was written: paths below the directory.
     """
 
     cluster: str
     cause: str
     faults: tuple[Report, ...] = ()
+    healthy: bool = False
     error: str = ""
     steps: tuple[Step, ...] = ()
     missing: tuple[Missing, ...] = ()
@@ -47,10 +50,11 @@ class Summary:
     def markdown(self) -> str:
         """A short document. Its first line names the cluster, the node and the step, the third the cause."""
         lead = self.faults[0] if self.faults else None
-        where = f"{lead.subject}, {lead.failure.step}" if lead else "no fault was found in the cluster"
-        parts = [f"# Cluster {_plain(self.cluster)} failed: {_plain(where)}", "", f"**{_plain(self.cause)}**", ""]
+        parts = [f"# Cluster {_plain(self._title(lead))}", "", f"**{_plain(self.cause)}**", ""]
         if self.remedy:
             parts += [f"Remedy: {_plain(self.remedy)}.", ""]
+        if self.healthy:
+            parts += ["Of the cluster itself nothing wrong was seen.", ""]
         if lead and lead.lines:
             parts += _block(lead.lines)
         if rest := self.faults[1:]:
@@ -72,6 +76,12 @@ class Summary:
             parts += ["## Files", "", ", ".join(f"`{name}`" for name in self.files), ""]
         return "\n".join(parts)
 
+    def _title(self, lead: Report | None) -> str:
+        if lead is None:
+            return self.cluster
+        where = "" if lead.subject == self.cluster else f"{lead.subject}, "
+        return f"{self.cluster} failed: {where}{lead.failure.step}"
+
     def junit(self) -> str:
         """A JUnit XML report with a test case for each step of each node."""
         failures = [step for step in self.steps if step.failure]
@@ -89,9 +99,11 @@ class Summary:
         return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
     def write(self, into: Path) -> None:
-        """`summary.md` and `junit.xml`. Raises OSError."""
-        (into / "summary.md").write_text(self.markdown(), encoding="utf-8")
-        (into / "junit.xml").write_text(self.junit(), encoding="utf-8")
+        """`summary.md` and `junit.xml`, 0600. Raises OSError."""
+        for name, text in (("summary.md", self.markdown()), ("junit.xml", self.junit())):
+            fd = os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(fd, "w", encoding="utf-8") as file:
+                file.write(text)
 
 
 def _block(lines: tuple[str, ...] | list[str]) -> list[str]:

@@ -93,6 +93,10 @@ class Cluster:
         except (httpx2.HTTPError, msgspec.ValidationError) as error:
             return ApiState(error=_network_error(error))
 
+    def get(self, path: str) -> str:
+        """The answer to a GET request, whatever its status. Raises httpx2.HTTPError if there is none."""
+        return self._http.get(path).text
+
     def version(self) -> str:
         """The API server's version, such as v1.36.4; empty if it does not say."""
         try:
