@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from firestorm.clusters import record
 from firestorm.clusters.files import Progress, silent
-from firestorm.clusters.known import Clusters
+from firestorm.clusters.known import Clusters, exists
 from firestorm.clusters.record import Keeper
 from firestorm.clusters.running import RunningCluster
-from firestorm.errors import FirestormError
+from firestorm.errors import ClusterError, FirestormError
 
 _NAMES = 5
 
@@ -44,6 +44,8 @@ def ephemeral_cluster(
     say = progress or silent
     clusters = Clusters(home)
     chosen = name or _unused(clusters)
+    if record.read(clusters.home / chosen) is not None:  # not ours, and not to be ended here
+        raise ClusterError(exists(chosen))
     with _as_exit(signal.SIGTERM, signal.SIGHUP):
         try:
             yield clusters.up(args, name=chosen, ttl=ttl, progress=progress, ephemeral=True)
@@ -89,7 +91,7 @@ def _unused(clusters: Clusters) -> str:
         name = f"ci-{secrets.token_hex(4)}"
         if name not in taken:
             return name
-    raise FirestormError("no unused name was found: give one")
+    raise ClusterError("no unused name was found: give one")
 
 
 @contextmanager

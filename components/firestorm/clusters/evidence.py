@@ -9,12 +9,15 @@ from typing import Any
 
 from firestorm import spec
 from firestorm.clusters import document
-from firestorm.clusters.files import Progress, silent
+from firestorm.clusters.files import Progress, silent, write_private
 from firestorm.clusters.life import Life
 from firestorm.errors import ClusterError
 from firestorm.evidence import Subject, SubjectNode, Summary
 from firestorm.evidence import collect as collect_subject
+from firestorm.pki import Pki
 from firestorm.platforms.libvirt.naming import LibvirtNames
+from firestorm.render import admin_kubeconfig
+from firestorm.spec.model import ClusterSpec
 
 # How a secret is told from other values in a state: sdk/go/common/resource/properties.go (SigKey, SecretSig).
 _SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
@@ -48,7 +51,7 @@ def subject(home: Path, *, error: str | None = None) -> Subject:
             )
             for node in parsed.nodes
         ),
-        kubeconfig=life.kubeconfig if life.kubeconfig.exists() else None,
+        kubeconfig=_kubeconfig(life, parsed, state),
         configs=_configs(state),
         secrets=frozenset(_secrets(state)),
         error=error,
@@ -66,37 +69,35 @@ def _state(life: Life) -> list[dict[str, Any]]:
 
 def _configs(resources: list[dict[str, Any]]) -> dict[str, str]:
     """{node: Ignition JSON} of the sealed configs in a state."""
-    found = {}
-    for resource in resources:
-        name = str(resource.get("urn", "")).rpartition("::")[2]
-        if resource.get("type", "").endswith(":SealedConfig"):
-            content = list(_plain(resource.get("outputs", {}).get("content")))
-            found.update({name.removesuffix("-config"): text for text in content[:1]})
-    return found
+    return {
+        str(resource["urn"]).rpartition("::")[2].removesuffix("-config"): text
+        for resource in resources
+        for text in _output(resource, "SealedConfig", "content")
+    }
+
+
+def _kubeconfig(life: Life, parsed: ClusterSpec, resources: list[dict[str, Any]]) -> Path | None:
+    """The administrator's kubeconfig: of a cluster that did not come up, made from the keys in its state."""
+    if life.kubeconfig.exists():
+        return life.kubeconfig
+    for bundle in (text for resource in resources for text in _output(resource, "ClusterPki", "bundle")):
+        path = life.home / "kubeconfig-of-failed"
+        write_private(path, admin_kubeconfig(parsed, Pki.from_json(bundle)))
+        return path
+    return None
+
+
+def _output(resource: dict[str, Any], kind: str, name: str) -> Iterator[str]:
+    """A secret text among the outputs of a resource of this kind."""
+    if str(resource.get("type", "")).endswith(f":{kind}"):
+        yield from _secrets(resource.get("outputs", {}).get(name))
 
 
 def _secrets(value: Any) -> Iterator[str]:
-    """Every secret text in an exported state."""
-    if isinstance(value, dict):
-        if value.get(_SIGNATURE) == _SECRET:
-            yield from _plain(value)
-        else:
-            for item in value.values():
-                yield from _secrets(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _secrets(item)
-
-
-def _plain(value: Any) -> Iterator[str]:
-    """The texts in one value of a state, a secret's too: that is JSON in a field of its own."""
+    """Every secret in an exported state: a text as it is, anything else as one JSON text."""
     if isinstance(value, dict) and value.get(_SIGNATURE) == _SECRET:
-        yield from _plain(json.loads(value.get("plaintext", "null")))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _plain(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _plain(item)
-    elif isinstance(value, str):
-        yield value
+        plain = json.loads(value.get("plaintext", '""'))
+        yield plain if isinstance(plain, str) else json.dumps(plain)
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _secrets(item)

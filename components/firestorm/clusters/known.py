@@ -60,9 +60,7 @@ class Clusters:
         given, source = _read(args)
         life = self.life(name, progress)
         if ephemeral and record.read(life.home) is not None:
-            raise ClusterError(
-                f"there is a cluster {name} already: choose another name, or end it with `firestorm down`"
-            )
+            raise ClusterError(exists(name))
         with life.working("up"):
             life.prepare(given, source, site=_site(), ttl=ttl)
             life.up(keep=not ephemeral)
@@ -131,6 +129,11 @@ class Clusters:
         assert found is not None
         relabel(found)
         return found
+
+
+def exists(name: str) -> str:
+    """What to say where a new cluster was to have a name that one has."""
+    return f"there is a cluster {name} already: choose another name, or end it with `firestorm down {name}`"
 
 
 def _checked(name: str) -> str:
