@@ -267,10 +267,10 @@ def _lock(path: Path, what: str, progress: Progress | None) -> Iterator[None]:
     deadline = time.monotonic() + _LOCK_TIMEOUT
     told = False
     while True:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # another run removed the directory in between
+        except (FileNotFoundError, FileExistsError):  # another run removed the directory in between
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
