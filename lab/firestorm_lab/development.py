@@ -15,7 +15,8 @@ import yaml
 from firestorm import spec
 from firestorm.clusters import document, record
 from firestorm.clusters.files import Progress
-from firestorm.clusters.life import Life, uses_system_libvirt
+from firestorm.clusters.life import Life
+from firestorm.clusters.preparation import uses_system_libvirt
 from firestorm.clusters.site import Site
 from firestorm.errors import ClusterError, SpecError
 from firestorm.platforms.libvirt import egress, private

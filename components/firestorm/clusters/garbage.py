@@ -84,6 +84,7 @@ class _Run:
 
     def entries(self) -> None:
         """The register's: of other users, and of homes that are lost."""
+        self.register.tidy()
         for entry in self.register.entries():
             if entry.record.id in self._seen:
                 continue
@@ -128,8 +129,12 @@ class _Run:
             return
         self._seen.add(found.id)
         reason = self._reason(found)
-        if reason and not runs.is_locked(path):
-            self._end(found.name, reason, lambda: self._down(path))
+        if runs.is_locked(path):
+            return
+        if reason:
+            self._end(found.name, reason, partial(self._down, path))
+        elif runs.processes(path):
+            self._end(found.name, "a run that changed it died; the cluster itself stays", partial(self._end_run, path))
 
     def _down(self, path: Path) -> list[str]:
         life = Life(name=path.name, home=path, say=self.say, register=self.register)
@@ -138,6 +143,12 @@ class _Run:
             if found is None or not self._reason(found):
                 return []
             return life.down()
+
+    def _end_run(self, path: Path) -> list[str]:
+        with runs.exclusive(path, "firestorm gc"):
+            ended = runs.end(path, say=self.say)
+            Life(name=path.name, home=path, register=self.register).note(state="failed")
+            return ended
 
     def _reason(self, found: ClusterRecord) -> str:
         """Why a cluster has to go, empty if it may stay."""

@@ -10,29 +10,25 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from firestorm import spec
-from firestorm.clusters import allocation, document, leftovers, record, runs
+from firestorm.clusters import document, leftovers, record, runs
 from firestorm.clusters.files import Progress, give, silent, write_private
-from firestorm.clusters.record import ClusterRecord
+from firestorm.clusters.preparation import Preparation
+from firestorm.clusters.record import ClusterRecord, Keeper
 from firestorm.clusters.register import Entry, Register
 from firestorm.clusters.site import Site
 from firestorm.clusters.stack import PROGRAM, UP, Stack
-from firestorm.errors import ClusterError, FirestormError, PlatformError
-from firestorm.platforms.libvirt import capacity, egress, forward, private
-from firestorm.platforms.libvirt.claim import holdings_from, holdings_of
-from firestorm.platforms.libvirt.host import socket_of
-from firestorm.platforms.libvirt.instance import Instance
-from firestorm.platforms.libvirt.naming import LibvirtNames
-from firestorm.spec.model import ClusterSpec
+from firestorm.errors import ClusterError, FirestormError
+from firestorm.platforms.libvirt import private
+from firestorm.platforms.libvirt.claim import holdings_from
 
 OUTPUTS = "outputs.json"
-_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +108,13 @@ class Life:
         whole = site.under(whole, private.DEFAULT_SERVICE_ADDRESS)
         spec.parse(whole, source=source)
         with self.working("up"):
-            self._prepare(whole, source, site, ttl)
+            before = self.record
+            try:
+                Preparation(life=self, source=source, site=site).run(whole, before, ttl)
+            except FirestormError:
+                if before is not None:
+                    self.note(state=before.state, keeper=before.keeper)
+                raise
 
     def up(self, *, keep: bool = True) -> dict[str, Any]:
         """`pulumi up`, then the kubeconfig's file; the stack's outputs. Also goes on where an earlier run ended.
@@ -207,92 +209,12 @@ class Life:
         self.home.rename(removed)
         shutil.rmtree(removed)
 
-    def _prepare(self, whole: dict[str, Any], source: spec.Source | None, site: Site, ttl: timedelta | None) -> None:
-        found = self.record
-        if found is None:
-            self._refuse_old_home()
-            found = ClusterRecord.new(self.name, self.home, ttl)
-        # Until it is up, it is nothing without this process.
-        found = record.write(replace(found, state="coming up", keeper=record.Keeper.this()))
-        libvirt = dict(whole.get("platform", {}).get("libvirt", {}))
-        own = "uri" not in libvirt and (
-            bool(site.inside) or private.status(self.name).exists or not uses_system_libvirt()
-        )
-        if site.inside and not own:
-            raise ClusterError(
-                "the site's server (`inside`) runs beside a private libvirt: leave out platform.libvirt.uri, or give a "
-                "site file without it"
-            )
-        uri = Instance.of(self.name).uri if own else libvirt.setdefault("uri", "qemu:///system")
-        libvirt["uri"] = uri
-        libvirt["labels"] = {**libvirt.get("labels", {}), **self._birth(found)}
-        whole = {**whole, "platform": {"libvirt": libvirt}}
-        entry = self._allocate(whole, source, replace(found, uri=uri), own=own)
-        record.write(entry.record)
-        whole["network"] = {**whole.get("network", {}), "nodes": str(entry.nodes)}
-        parsed = spec.parse(whole, source=source)
-        owned = leftovers.remember(self.home, uri, holdings_of(parsed, LibvirtNames.of(parsed)))
-        self.register.put(replace(entry, owned=tuple(owned)))
-        if own:
-            libvirt["api_port"] = self._start_private(entry, parsed, site)
-        if source is not None:
-            document.remember(self.home, source)
-        self.stack.configure(whole)
-
-    def _refuse_old_home(self) -> None:
-        """A home that an older version left: what it has made has no record."""
-        if self.stack.checkpoint.exists() or self.kubeconfig.exists():
-            self.say(f"{self.home} has no record of its cluster: it gets one now")
-
-    def _birth(self, found: ClusterRecord) -> dict[str, str]:
-        """The labels as they were first given: a change of them in the configuration would replace machines."""
-        before = (self.stack_config.exists() and document.configured(self.stack_config)) or {}
-        labels: dict[str, str] = before.get("platform", {}).get("libvirt", {}).get("labels", {})
-        return {**found.labels(), **{key: labels[key] for key in found.labels() if labels.get("id") == found.id}}
-
-    def _allocate(self, whole: dict[str, Any], source: spec.Source | None, found: ClusterRecord, *, own: bool) -> Entry:
-        parsed = spec.parse(whole, source=source)
-        memory, disk = capacity.wanted(parsed)
-        wish = allocation.Wish(
-            nodes=parsed.network.nodes,
-            fixed="nodes" in whole.get("network", {}),
-            taken=(parsed.network.pods, parsed.network.services),
-            port=own,
-            memory=memory,
-            disk=disk,
-            private=own,
-            volumes=Path(LibvirtNames.of(parsed).pool_path),
-        )
-        return allocation.allocate(self.register, found, wish)
-
-    def _start_private(self, entry: Entry, parsed: ClusterSpec, site: Site) -> int:
-        """A libvirt of the cluster's own, with the site's server or a way out; the port of the API server."""
-        self.say(f"a private libvirt serves {self.name}, in a network namespace of its own")
-        if lacking := (*private.missing(), *(() if site.inside else egress.missing())):
-            raise PlatformError(
-                "a private libvirt needs more packages: run\n"
-                f"    apt-get install --no-install-recommends {' '.join(lacking)}"
-            )
-        own = private.start(self.name, progress=self.say)
-        write_private(Path(own.directory) / record.FILE, entry.record.to_json())
-        if site.inside:
-            command = site.command(own.service_address)
-            log = self.home / "inside.log"
-            private.run_inside(self.name, command, label="inside", log=log, environment=dict(os.environ))
-        else:
-            egress.open_egress(self.name)
-        target = str(parsed.controller_nodes[0].address)
-        for _ in range(_TRIES):
-            with suppress(PlatformError):
-                return forward.forward(self.name, target, port=entry.port)
-            entry = allocation.another_port(self.register, entry)
-        return forward.forward(self.name, target, port=entry.port)
-
     def _begin(self) -> None:
         """Put in order what an earlier run left, and write down that this one has begun."""
         for line in runs.end(self.home, say=self.say):
             self.say(f"ended {line}, of an earlier run")
-        self.note(state="coming up", keeper=record.Keeper.this())
+        if (found := self.record) is not None:
+            self.note(state="coming up", keeper=found.keeper and Keeper.this())
         if self.stack.unlock():
             self.say("removed the lock of an earlier run")
         if self._unfinished.exists():
@@ -319,7 +241,7 @@ class Life:
             self.say(str(error))
             found = None
         if found is not None:
-            self.note(state="going down", keeper=record.Keeper.this())
+            self.note(state="going down", keeper=Keeper.this())
         ended = runs.end(self.home, say=self.say)
         ended += self._destroy()
         ended += self._end_private()
@@ -395,9 +317,3 @@ def end_entry(register: Register, entry: Entry, *, say: Progress = silent) -> li
         ended += leftovers.sweep_all(owned)
     register.remove(entry.record)
     return ended
-
-
-def uses_system_libvirt() -> bool:
-    """Whether a libvirt of the system's runs here that this user may use."""
-    socket = socket_of("qemu:///system")
-    return socket is not None and os.access(socket, os.R_OK | os.W_OK)

@@ -128,6 +128,12 @@ class Register:
         if found is not None and found.record.id == record.id:
             self._path(record.name).unlink(missing_ok=True)
 
+    def tidy(self) -> None:
+        """Remove what processes that were killed had not written to its end."""
+        for path in self.directory.glob(".*.json.*"):
+            if not Path("/proc", path.suffix[1:]).exists():
+                path.unlink(missing_ok=True)
+
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.json"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from firestorm.clusters import life as life_module
-from firestorm.clusters import runs
+from firestorm.clusters import preparation, runs
 from firestorm.clusters.life import Life
 from tests.components.clusters.standing_in import OUTPUTS, PULUMI, NoPrivateLibvirt, exported, put
 
@@ -28,7 +28,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("FIRESTORM_REGISTER", str(tmp_path / "register"))
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(life_module, "private", NoPrivateLibvirt)
+    for module in (life_module, preparation):
+        monkeypatch.setattr(module, "private", NoPrivateLibvirt)
     monkeypatch.chdir(tmp_path)
     path = Life.named("dev").home
     path.mkdir(mode=0o700, parents=True)

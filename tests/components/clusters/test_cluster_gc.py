@@ -80,7 +80,7 @@ def test_what_a_dead_run_left_goes(life: Life) -> None:
 
 
 def test_a_killed_up_goes_with_its_engine(life: Life, home: Path) -> None:
-    put(life)
+    put(life, died=True)
     behave(home, up="hang")
     killed = hanging_up(home)
     assert collect() == GcReport()  # somebody works on it
@@ -90,6 +90,18 @@ def test_a_killed_up_goes_with_its_engine(life: Life, home: Path) -> None:
     assert report.removed[0].startswith("process pulumi (")
     assert report.removed[-1] == "the cluster dev"
     assert runs.processes(home) == {}
+
+
+def test_a_cluster_that_had_come_up_survives_the_end_of_a_later_run(life: Life, home: Path) -> None:
+    made = put(life)
+    behave(home, up="hang")
+    kill(hanging_up(home))
+    report = collect()
+    assert report.found == (Found(name="dev", reason="a run that changed it died; the cluster itself stays"),)
+    assert report.removed[0].startswith("process pulumi (")
+    assert runs.processes(home) == {}
+    assert life.record == replace(made, state="failed")
+    assert collect() == GcReport()
 
 
 def test_a_lost_home_is_made_up_for_by_the_register(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:

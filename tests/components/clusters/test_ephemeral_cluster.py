@@ -80,6 +80,19 @@ def test_it_is_never_anothers(clusters: Clusters) -> None:
         assert clusters.get("mine").id == cluster.id
 
 
+def test_a_cluster_that_is_up_survives_a_change_that_is_refused(clusters: Clusters) -> None:
+    clusters.up(ARGS, name="mine")
+    found = clusters.get("mine")
+    assert (found.state, found.keeper) == ("up", None)
+    with pytest.raises(ClusterError, match=r"the machines need \d+"):
+        clusters.up({**ARGS, "controllers": {"memory": "8192GiB"}}, name="mine")
+    assert clusters.get("mine") == found
+    assert clusters.gc().found == ()
+    clusters.up(ARGS, name="mine")
+    assert clusters.get("mine") == found
+    clusters.down("mine")
+
+
 def test_two_have_different_addresses_and_names(clusters: Clusters) -> None:
     with ephemeral_cluster(ARGS) as one, ephemeral_cluster(ARGS) as two:
         entries = Life.named(one.name).register.entries()
@@ -121,9 +134,9 @@ def test_signals(clusters: Clusters, tmp_path: Path, number: signal.Signals) -> 
 
 
 NO_PRIVATE = """
-from firestorm.clusters import life
+from firestorm.clusters import life, preparation
 from tests.components.clusters.standing_in import NoPrivateLibvirt
-life.private = NoPrivateLibvirt
+life.private = preparation.private = NoPrivateLibvirt
 """
 
 
