@@ -19,6 +19,7 @@ from typing import Any
 from firestorm import spec
 from firestorm.clusters import document, leftovers, record, runs
 from firestorm.clusters.files import Progress, give, silent, write_private
+from firestorm.clusters.marks import instance_record
 from firestorm.clusters.preparation import Preparation
 from firestorm.clusters.record import ClusterRecord, Keeper
 from firestorm.clusters.register import Entry, Register
@@ -247,8 +248,9 @@ class Life:
         ended += self._end_private()
         if self._unfinished.exists():
             ended += leftovers.remove_files(self.home, which=leftovers.is_empty)
-        if found is not None:
-            self.register.remove(found)
+        entry = self.register.entry(self.name)
+        if entry is not None and entry.record.home == self.home:
+            self.register.remove(entry.record)
         self._remove_home()
         return ended
 
@@ -288,8 +290,13 @@ class Life:
         return [*self._end_private(), *leftovers.remove_files(self.home)]
 
     def _end_private(self) -> list[str]:
-        """The private libvirt and all in it. What a run that was killed at once left, only root can have made."""
-        if os.geteuid() == 0 or private.status(self.name).exists:
+        """The private libvirt and all in it, if it is this cluster's: by the register, by its own record, or because
+        the home is of a version that wrote down neither."""
+        entry, mark = self.register.entry(self.name), instance_record(self.name)
+        ours = entry is not None and entry.private and entry.record.home == self.home
+        ours = ours or (mark is not None and mark.home == self.home)
+        old = self.home.exists() and not (self.home / record.FILE).exists()
+        if ours or (old and private.status(self.name).exists):
             return list(private.stop(self.name, progress=self.say))
         return []
 

@@ -105,11 +105,17 @@ def instances() -> list[MarkedInstance]:
     """The private libvirts that were started for clusters, running or not."""
     found = []
     for name, state_dir in _instances():
-        path = Instance.of(name, state_dir).directory / record.FILE
-        with suppress(OSError, ValueError):
-            owner = ClusterRecord.from_json(json.loads(path.read_text()))
+        owner = instance_record(name, state_dir)
+        if owner is not None:
             found.append(MarkedInstance(name=name, state_dir=state_dir, record=owner))
     return found
+
+
+def instance_record(name: str, state_dir: str | Path = DEFAULT_STATE_DIR) -> ClusterRecord | None:
+    """The record of the cluster that the private libvirt `name` was started for; None if it was for none."""
+    with suppress(OSError, ValueError):
+        return ClusterRecord.from_json(json.loads((Instance.of(name, state_dir).directory / record.FILE).read_text()))
+    return None
 
 
 def _instances() -> Iterator[tuple[str, Path]]:

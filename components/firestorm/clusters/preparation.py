@@ -47,6 +47,11 @@ class Preparation:
         # Until it is up for the first time, it is nothing without this process.
         found = record.write(replace(found, state="coming up", keeper=found.keeper and Keeper.this()))
         libvirt = dict(whole.get("platform", {}).get("libvirt", {}))
+        if before is None and private.status(life.name).exists:
+            raise ClusterError(
+                f"a private libvirt {life.name} is there that is no cluster's: choose another name, or end it with "
+                f"`python -m firestorm.platforms.libvirt.private stop {life.name}`"
+            )
         own = "uri" not in libvirt and (
             bool(self.site.inside) or private.status(life.name).exists or not uses_system_libvirt()
         )
