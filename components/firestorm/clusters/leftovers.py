@@ -29,7 +29,8 @@ def remember(home: Path, uri: str, holdings: Holdings) -> list[dict[str, Any]]:
     for record in records:
         if all(record[key] == fresh[key] for key in ("uri", "description", "pool", "pool_path")):
             for key in _LISTS:
-                record[key] += [item for item in fresh[key] if item not in record[key]]
+                known = record.setdefault(key, [])
+                known += [item for item in fresh[key] if item not in known]
             break
     else:
         records.append(fresh)

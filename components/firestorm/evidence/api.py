@@ -22,7 +22,7 @@ EVENTS = 500
 CONTAINERS = 40
 """Containers whose logs are fetched at most: those that do not run first."""
 LINES = 500
-REQUEST = 5.0
+REQUEST = 10.0
 """Seconds for one request."""
 _TIME = "within the time limit"
 
@@ -57,7 +57,7 @@ def _nothing(why: str) -> ApiEvidence:
 
 def _collect(cluster: Cluster, folder: Folder, deadline: float) -> ApiEvidence:
     state, missing = cluster.state(), list[Missing]()
-    while _TIME in state.error and time.monotonic() < deadline - 4 * REQUEST:
+    while _TIME in state.error and time.monotonic() < deadline - 2 * REQUEST:
         state = cluster.state()  # it is there, and busy: that is when evidence is collected
     reader = _Reader(cluster, deadline, missing)
     health = {path: reader.text(path) for path in ("/readyz?verbose", "/livez?verbose", "/readyz/etcd")}

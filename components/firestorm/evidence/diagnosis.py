@@ -16,6 +16,7 @@ from firestorm.readiness.failure import Failure, Report
 from firestorm.readiness.observation import ApiState, Member, Observation
 
 _STAGES = ((Stage.KERNEL, "boots"), (Stage.IGNITION_DONE, "is configured"), (Stage.KUBELET, "starts its kubelet"))
+_UNKNOWN = "what was said"
 # How readiness and the platform word a failure; Pulumi indents it, and puts "error: " before it.
 _WORDED = re.compile(
     r"^\s*(?:error: )*(?P<subject>[\w./-]+): (?P<cause>.+)\n\s+step: +(?P<step>.+)(?:\n\s+remedy: +(?P<remedy>.+))?",
@@ -52,14 +53,21 @@ def diagnose(
 
 def _lead(cluster: str, error: str, faults: Sequence[Report]) -> tuple[Report | None, bool]:
     """The likely cause, and whether it is only what was said: what is seen tells more, unless it is only silence."""
-    if faults and not (error and _is_silence(faults[0])):
+    if not error:
+        return (faults[0], False) if faults else (None, False)
+    said = _said(cluster, error)
+    if faults and not _is_silence(faults[0], explained=said.failure.step != _UNKNOWN):
         return faults[0], False
-    return (_said(cluster, error), True) if error else (None, False)
+    return said, True
 
 
-def _is_silence(fault: Report) -> bool:
-    """Whether nothing is known but that something is not there (yet)."""
-    return fault.failure.step == STAGE_NAMES[Stage.OFF] or " so far" in fault.failure.cause
+def _is_silence(fault: Report, *, explained: bool) -> bool:
+    """Whether a fault is only that something is not there (yet): a machine, an API, or whatever, if that is
+    `explained` elsewhere."""
+    waits = " so far" in fault.failure.cause
+    return fault.failure.step == STAGE_NAMES[Stage.OFF] or (
+        waits and (explained or fault.failure.step == "control plane")
+    )
 
 
 def _said(cluster: str, error: str) -> Report:

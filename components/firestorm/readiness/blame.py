@@ -74,19 +74,23 @@ def unit_report(member: Member, unit: UnitFailure) -> Report:
     # Behind the unit's own words come systemd's, which begin with its name and only tell that it failed.
     words = [line for line in unit.lines if not line.startswith(f"{unit.unit}: ")]
     cause = f"{unit.unit} failed {times}" + (f": {_reason(words)}" if words else "")
-    remedy = _UNIT_REMEDIES.get(unit.unit, "the lines below are from the unit's journal")
+    full = any(_FULL.search(line) for line in words)
+    remedy = SPACE_REMEDY if full else _UNIT_REMEDIES.get(unit.unit, "the lines below are from the unit's journal")
     return Report(
         subject=member.name, failure=Failure(step=unit.unit, cause=cause, remedy=remedy, certain=True), lines=unit.lines
     )
 
 
 _KLOG = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ \S+\] ")
+_FULL = re.compile(r"no space left on device", re.IGNORECASE)
 _COMMAND_FAILED = re.compile(r'^"command failed" err="(.*)"$')
 
 
 def _reason(words: list[str]) -> str:
-    """What a unit ended with: the newest line in which a Kubernetes component says why, else its newest line."""
+    """What a unit ended with: a full disk, the reason that a Kubernetes component gives, or its newest line."""
     plain = [_KLOG.sub("", line) for line in words]
+    if full := [line for line in plain if _FULL.search(line)]:
+        return full[-1]
     told = [match[1].replace('\\"', '"') for line in plain if (match := _COMMAND_FAILED.match(line))]
     return told[-1] if told else plain[-1]
 

@@ -306,3 +306,9 @@ def test_what_a_changed_claim_means(change: dict[str, Any], expected: tuple[bool
 )
 def test_which_libvirt_is_on_this_machine(uri: str, local: bool) -> None:
     assert is_local(uri) is local
+
+
+def test_a_claim_from_before_there_were_pipes() -> None:
+    props = claims.inputs_of("qemu:///system", Claim(description=OURS, files=("/f",)))
+    del props["pipes"]
+    assert claims.holdings_from(props) == Claim(description=OURS, files=("/f",))

@@ -87,6 +87,23 @@ CASES = [
         expected=("dev-controller-0: kubelet.service failed 5 times: unknown flag: --no",),
     ),
     Case(
+        name="a disk that is full while a unit works",
+        controller=replace(
+            RUNNING,
+            units=(
+                unit(
+                    1,
+                    "tar: bridge: Cannot write: No space left on device",
+                    "tar: Exiting with failure status due to previous errors",
+                    name="cni-plugins.service",
+                ),
+            ),
+        ),
+        expected=(
+            "dev-controller-0: cni-plugins.service failed once: tar: bridge: Cannot write: No space left on device",
+        ),
+    ),
+    Case(
         name="a node under pressure",
         api=replace(UP, nodes=(UP.nodes[0], replace(UP.nodes[1], pressures=("DiskPressure",)))),
         expected=(

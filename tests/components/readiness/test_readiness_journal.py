@@ -24,6 +24,10 @@ JOURNALS = [
             )
         ],
     ),
+    (
+        "sandbox-image-missing",
+        [("images", "the image registry.k8s.io/pause:3.10.2 cannot be pulled: not found", 2)],
+    ),
     ("pulled-in-the-end", []),
     (
         "no-space",

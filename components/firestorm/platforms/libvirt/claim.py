@@ -78,7 +78,7 @@ def holdings_from(props: Mapping[str, Any]) -> Holdings:
         pool=props["pool"],
         pool_path=props["pool_path"],
         files=tuple(props["files"]),
-        pipes=tuple(props["pipes"]),
+        pipes=tuple(props.get("pipes", ())),  # there are claims from before the journal's ports
         directories=tuple(props["directories"]),
     )
 
@@ -93,7 +93,7 @@ def extend(olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
     """Update: as `claim`, for what is new. What is no longer claimed stays owned until it is swept, because what bears
     those names is only deleted after this."""
     owned = olds["owned"]
-    fresh = {**news, **{key: [item for item in news[key] if item not in owned[key]] for key in _LISTS}}
+    fresh = {**news, **{key: [item for item in news[key] if item not in owned.get(key, ())] for key in _LISTS}}
     _refuse_conflicts(news["uri"], holdings_from({**fresh, "pool": "", "pool_path": ""}))
     return {**_inputs(news), "owned": _owned(owned, news, _lay_out(news))}
 
