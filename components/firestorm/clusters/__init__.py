@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from firestorm.clusters.ephemeral import ephemeral_cluster
-    from firestorm.clusters.garbage import GcReport
+    from firestorm.clusters.garbage import Found, GcReport
     from firestorm.clusters.known import Clusters
     from firestorm.clusters.record import ClusterRecord
     from firestorm.clusters.running import NodeInfo, RunningCluster
@@ -30,6 +30,7 @@ __all__ = [
     "ClusterError",
     "ClusterRecord",
     "Clusters",
+    "Found",
     "GcReport",
     "NodeInfo",
     "RunningCluster",
@@ -41,6 +42,7 @@ _HOMES = {
     "ClusterError": "firestorm.errors",
     "ClusterRecord": "firestorm.clusters.record",
     "Clusters": "firestorm.clusters.known",
+    "Found": "firestorm.clusters.garbage",
     "GcReport": "firestorm.clusters.garbage",
     "NodeInfo": "firestorm.clusters.running",
     "RunningCluster": "firestorm.clusters.running",

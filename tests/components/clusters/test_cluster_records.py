@@ -138,3 +138,13 @@ def test_lists_load_nothing_heavy(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_the_door_has_what_it_says() -> None:
+    import firestorm.clusters as door
+
+    assert sorted(door.__all__) == sorted(door._HOMES)
+    for name, home in door._HOMES.items():
+        assert getattr(door, name).__module__ == home
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = door.nothing
