@@ -65,3 +65,7 @@ class PlatformError(FirestormError):
 
 class ReadinessError(FirestormError):
     """A cluster did not become ready in time, or reports a failure."""
+
+
+class ClusterError(FirestormError):
+    """A cluster cannot be brought up, reached or ended as asked; or there is none of that name."""

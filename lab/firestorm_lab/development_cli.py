@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
 
-from firestorm_lab import bench, document, testing
-from firestorm_lab.development import OWNER, Development, uses_system_libvirt
+from firestorm.clusters import document, names
+from firestorm.clusters.files import OWNER
+from firestorm.errors import ClusterError
+from firestorm_lab import bench, facts, standin, testing
+from firestorm_lab.cache import Cache
+from firestorm_lab.development import Development, uses_system_libvirt
 from firestorm_lab.errors import LabError
 from firestorm_lab.progress import say
 
-_NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
 _AS_ROOT = "Without root, sudo is used, unless a libvirt of the system's runs that this user may use."
 
 
@@ -29,6 +31,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add(commands, "down", _down, "destroy a development cluster, and end and remove all that was made for it")
     _add(commands, "status", _status, "its nodes, its API's address, when its certificates expire")
     _add(commands, "kubeconfig", _kubeconfig, "print the path of its administrator's kubeconfig")
+    text = "a site file (FIRESTORM_SITE) for the `firestorm` command, whose clusters run the stand-in OS; prints it"
+    commands.add_parser("site", help=text, description=text).set_defaults(run=_site)
     measured = _add(
         commands, "bench", _bench, "measure preview and up beside this machine's floor; it is down after it"
     )
@@ -55,10 +59,8 @@ def _add(
 
 
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise argparse.ArgumentTypeError(
-            f"{name!r}: use up to 20 lower case letters, digits and hyphens, a letter first and no hyphen last"
-        )
+    if problem := names.problem(name):
+        raise argparse.ArgumentTypeError(problem)
     return name
 
 
@@ -76,7 +78,7 @@ def _preview(chosen: argparse.Namespace) -> None:
     development = Development.named(chosen.name)
     with development.working("preview"):
         development.prepare(*document.load(development.home, chosen.cluster))
-        development.preview()
+        print(development.preview())
 
 
 def _down(chosen: argparse.Namespace) -> None:
@@ -96,8 +98,12 @@ def _status(chosen: argparse.Namespace) -> None:
 def _kubeconfig(chosen: argparse.Namespace) -> None:
     path = Development.named(chosen.name).kubeconfig
     if not path.exists():
-        raise LabError(f"{path} does not exist: `make up NAME={chosen.name}` writes it once the cluster is up")
+        raise ClusterError(f"{path} does not exist: `make up NAME={chosen.name}` writes it once the cluster is up")
     print(path)
+
+
+def _site(_chosen: argparse.Namespace) -> None:
+    print(standin.site_file(facts.collect(Cache.default()), sys.executable), end="")
 
 
 def _bench(chosen: argparse.Namespace) -> None:

@@ -12,6 +12,8 @@ import pytest
 TREE = Path(__file__).parents[2]
 DATA = {
     "firestorm": [
+        "clusters/program/Pulumi.yaml",
+        "clusters/units/*",
         "node/files/*",
         "node/os/*.bu",
         "node/roles/*.bu",

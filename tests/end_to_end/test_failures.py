@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firestorm_lab import runs
+from firestorm.clusters import runs
+from firestorm.clusters.stack import UP
 from firestorm_lab.development import Development
-from firestorm_lab.stack import UP
 from firestorm_lab.standin import RELEASE_PORT
 from tests.end_to_end.running import eventually, processes, start
 

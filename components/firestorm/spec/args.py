@@ -92,6 +92,7 @@ class LibvirtArgs(TypedDict, total=False):
     api_port: int
     state_dir: str
     disk_cache: str
+    labels: dict[str, str]
 
 
 class PlatformArgs(TypedDict, total=False):

@@ -263,6 +263,13 @@ _LIBVIRT = Record(
             "cluster.",
             default="writeback",
         ),
+        Field(
+            name="labels",
+            type=MapOf(key="name", examples=({"owner": "team-a"},)),
+            description="Facts of your own, kept as metadata of the cluster's domains and network. Changing them "
+            "replaces both.",
+            default={},
+        ),
     ),
 )
 _PLANNED = "is planned, not available yet"

@@ -131,13 +131,15 @@ class Artifact:
 class Libvirt:
     """The libvirt platform. `uri` is libvirt's connection URI; `api_port` a loopback port of the deploying host
     through which a private libvirt's API server is reached (None: nodes are reached directly at their addresses).
-    `disk_cache` is QEMU's cache mode: "unsafe" ignores flushes, so that a host's crash may lose the cluster."""
+    `disk_cache` is QEMU's cache mode: "unsafe" ignores flushes, so that a host's crash may lose the cluster.
+    `labels` are kept on the domains and the network, see `firestorm.platforms.libvirt.labels`."""
 
     uri: str
     acceleration: Acceleration = "auto"
     api_port: int | None = None
     state_dir: str = "/var/lib/firestorm"
     disk_cache: DiskCache = "writeback"
+    labels: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

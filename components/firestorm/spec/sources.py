@@ -130,4 +130,17 @@ def check_libvirt(section: Section) -> Libvirt:
         api_port=port,
         state_dir=state_dir,
         disk_cache=cast(DiskCache, section.choice("disk_cache")),
+        labels=_labels(section),
     )
+
+
+def _labels(section: Section) -> dict[str, str]:
+    labels = section.texts("labels")
+    for name, value in labels.items():
+        if not re.fullmatch(r"[a-z][-a-z0-9]{0,62}", name):
+            section.problems.add(
+                section.at("labels", name), "is no label name", "use lowercase letters, digits and '-', a letter first"
+            )
+        elif not value.isprintable():
+            section.problems.add(section.at("labels", name), "has unprintable characters", "give one line of text")
+    return labels

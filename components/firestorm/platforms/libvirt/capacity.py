@@ -13,6 +13,11 @@ from firestorm.spec.model import ClusterSpec
 _FIRST_USE = 2 * 2**30
 
 
+def wanted(spec: ClusterSpec) -> tuple[int, int]:
+    """What all machines of a cluster may take until they are Ready: memory in MiB, bytes of disk."""
+    return sum(node.pool.memory for node in spec.nodes), len(spec.nodes) * _FIRST_USE
+
+
 def problems(spec: ClusterSpec) -> list[str]:
     """What would keep the cluster's machines from running on its libvirt's host; each says what to do.
 

@@ -8,6 +8,13 @@
     <xsl:copy><xsl:apply-templates select="node()|@*"/></xsl:copy>
   </xsl:template>
 
+  <xsl:template match="/domain">
+    <xsl:copy>
+      <xsl:apply-templates select="node()|@*"/>
+      @metadata@
+    </xsl:copy>
+  </xsl:template>
+
   <!-- A server without a screen. -->
   <xsl:template match="/domain/devices/graphics|/domain/devices/video|/domain/devices/console|/domain/devices/channel"/>
 

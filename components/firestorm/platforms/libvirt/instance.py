@@ -179,6 +179,11 @@ def claim_host(instance: Instance, record: Record) -> None:
         save(instance, record)  # from here on this instance keeps the directories from being removed
 
 
+def registered() -> dict[str, str]:
+    """The private libvirts in this host's register: {name: directory}."""
+    return dict(_Register.load().instances)
+
+
 def release_host(instance: Instance, record: Record) -> list[str]:
     """Undo `claim_host`, if no other private libvirt is left on this host; what was removed."""
     removed: list[str] = []
@@ -262,10 +267,10 @@ def _lock(path: Path, what: str, progress: Progress | None) -> Iterator[None]:
     deadline = time.monotonic() + _LOCK_TIMEOUT
     told = False
     while True:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # another run removed the directory in between
+        except (FileNotFoundError, FileExistsError):  # another run removed the directory in between
             continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,6 +32,7 @@ from firestorm.platforms.libvirt.instance import (
     claim_host,
     load,
     locked,
+    registered,
     release_host,
     save,
 )
@@ -46,7 +47,7 @@ from firestorm.platforms.libvirt.processes import (
 )
 from firestorm.platforms.libvirt.supervision import Process, alive, find
 
-__all__ = ["PrivateLibvirt", "Status", "missing", "run_inside", "start", "status", "stop"]
+__all__ = ["PrivateLibvirt", "Status", "known", "missing", "run_inside", "start", "status", "stop"]
 
 DEFAULT_SERVICE_ADDRESS = "10.255.255.1"
 
@@ -187,6 +188,11 @@ def run_inside(
         return start_process(
             instance, record, key, wanted, log=Path(log) if log else None, environment=environment or {}
         )
+
+
+def known() -> dict[str, str]:
+    """The private libvirts of this host that were started and not stopped: {name: directory}."""
+    return registered()
 
 
 @contextmanager

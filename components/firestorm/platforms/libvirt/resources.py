@@ -15,6 +15,7 @@ import pulumi
 import pulumi_libvirt as libvirt
 
 from firestorm.images import LocalImage
+from firestorm.platforms.libvirt.labels import metadata
 from firestorm.platforms.libvirt.naming import LibvirtNames, pool_permissions
 from firestorm.platforms.libvirt.reservation import Reservation
 from firestorm.spec.model import ClusterSpec, Node, NodePool
@@ -75,7 +76,7 @@ def provision(
         name=names.pool,
         type="dir",
         target=libvirt.PoolTargetArgs(path=names.pool_path),
-        xml=libvirt.PoolXmlArgs(xslt=_stylesheet("pool.xsl", **pool_permissions(spec.platform))),
+        xml=libvirt.PoolXmlArgs(xslt=_stylesheet("pool.xsl", {}, **pool_permissions(spec.platform))),
         opts=opts,
     )
     network = libvirt.Network(
@@ -85,6 +86,7 @@ def provision(
         bridge=spec.bridge,
         domain=spec.domain,
         addresses=[str(spec.network.nodes)],
+        xml=libvirt.NetworkXmlArgs(xslt=_stylesheet("network.xsl", spec.platform.labels)),
         dhcp=libvirt.NetworkDhcpArgs(enabled=True),
         dns=libvirt.NetworkDnsArgs(
             enabled=True,
@@ -199,7 +201,13 @@ def _machine(
             )
         ],
         xml=libvirt.DomainXmlArgs(
-            xslt=_stylesheet("domain.xsl", console=console, journal=journal, cache=spec.platform.disk_cache)
+            xslt=_stylesheet(
+                "domain.xsl",
+                spec.platform.labels,
+                console=console,
+                journal=journal,
+                cache=spec.platform.disk_cache,
+            )
         ),
         opts=pulumi.ResourceOptions.merge(
             opts,
@@ -231,8 +239,9 @@ def _kernel_arguments(arguments: Sequence[str]) -> list[dict[str, str]] | None:
     return maps or None
 
 
-def _stylesheet(name: str, **values: str) -> str:
+def _stylesheet(name: str, labels: Mapping[str, str], /, **values: str) -> str:
     text = (resources.files("firestorm.platforms.libvirt") / name).read_text()
+    text = text.replace("@metadata@", metadata(labels))
     for mark, value in values.items():
         text = text.replace(f"@{mark}@", escape(value, {'"': "&quot;", "{": "{{", "}": "}}"}))
     return text

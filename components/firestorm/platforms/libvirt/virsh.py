@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from firestorm.errors import PlatformError
+from firestorm.platforms.libvirt import labels
 from firestorm.platforms.libvirt.supervision import find
 
 _CONNECTION_FAILED = "failed to connect to the hypervisor"
@@ -14,7 +17,7 @@ _CONNECTION_FAILED = "failed to connect to the hypervisor"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """A virtual machine. `state` is virsh's word: running, shut off, paused, crashed, ..."""
+    """A virtual machine. `state` is virsh's word: running, shut off, paused, crashed, ...; `disks` are files."""
 
     name: str
     uuid: str
@@ -22,6 +25,8 @@ class Domain:
     description: str
     active: bool
     persistent: bool
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    disks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,7 @@ class Network:
     active: bool
     bridge: str
     addresses: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +105,8 @@ class Virsh:
             description=tree.findtext("description", ""),
             active=facts["Id"] != "-",
             persistent=facts["Persistent"] == "yes",
+            labels=labels.found(tree),
+            disks=tuple(source.get("file", "") for source in tree.findall("devices/disk/source") if source.get("file")),
         )
 
     def networks(self) -> tuple[Network, ...]:
@@ -148,6 +156,21 @@ class Virsh:
     def undefine_pool(self, name: str) -> None:
         self.run("pool-undefine", "--pool", name)
 
+    def label_domain(self, name: str, wanted: Mapping[str, str]) -> None:
+        """Have a domain carry these labels, while it runs and after."""
+        domain = self.domain(name)
+        scopes = [scope for scope, has in (("--live", domain and domain.active), ("--config", domain)) if has]
+        set_ = ("--key", labels.PREFIX, "--set", labels.plain(wanted))
+        self.run("metadata", "--domain", name, "--uri", labels.NAMESPACE, *set_, *scopes)
+
+    def label_network(self, name: str, wanted: Mapping[str, str]) -> None:
+        """Have a network's definition carry these labels. virsh changes a running one's from libvirt 9.7.0 on only."""
+        tree = self._xml("net-dumpxml", "--inactive", "--network", name)
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+            file.write(labels.relabelled(tree, wanted))
+            file.flush()
+            self.run("net-define", file.name)
+
     def confinement(self) -> dict[str, str]:
         """How libvirt confines guests: {model: label}. Models are apparmor, selinux and dac, whose label is QEMU's
         account as +uid:+gid."""
@@ -171,6 +194,7 @@ class Virsh:
             active=active,
             bridge=bridge.get("name", "") if bridge is not None else "",
             addresses=tuple(ip.get("address", "") for ip in tree.findall("ip")),
+            labels=labels.found(tree),
         )
 
     def _pool(self, name: str, active: bool) -> Pool:

@@ -1,6 +1,9 @@
-"""The Pulumi stack of a development cluster, in a home of its own: its commands, its state and its secrets.
+"""The Pulumi stack of a cluster, in a home of its own: its commands, its state and its secrets.
 
-Nothing of it is in the tree: the backend, the stack's configuration and the passphrase are files of its home.
+Nothing of it is elsewhere: the backend, the stack's configuration and the passphrase are files of its home.
+
+Pulumi is run as a command, not through its Automation API: that offers no session of its own for the engine, no
+SIGINT that arrives exactly once, and no way to find an engine whose parent was killed (see `runs`).
 """
 
 from __future__ import annotations
@@ -10,29 +13,36 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from firestorm_lab import runs, tools
-from firestorm_lab.cache import Cache
-from firestorm_lab.errors import LabError
+from firestorm.clusters import runs
+from firestorm.clusters.files import Progress, silent, write_private
+from firestorm.errors import ClusterError
 
-TREE = Path(__file__).parents[2]
+PROGRAM = Path(__file__).with_name("program")
 PROJECT = "firestorm"
 UP = ("up", "--yes", "--skip-preview")
+_MOST = 40  # lines of a failed command's own words
 _WITHOUT_CONFIG = ("stack", "cancel")  # commands that know no --config-file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """The stack called `name`, whose home (of one owner alone) is `home`."""
+    """The stack called `name`, whose home (of one owner alone) is `home`.
+
+    `program` is the directory of its Pulumi program, `extra` what its environment has besides this process's.
+    """
 
     name: str
     home: Path
+    say: Progress = silent
+    program: Path = PROGRAM
+    extra: Callable[[], Mapping[str, str]] = dict
 
     @property
     def config(self) -> Path:
@@ -56,29 +66,34 @@ class Stack:
         write_private(self.config, yaml.safe_dump(kept, sort_keys=False))
 
     def pulumi(self, command: str, *arguments: str, check: bool = True, quiet: bool = False) -> str:
-        """Run a Pulumi command on this stack; what it printed, when `quiet`, else '' (it went to the terminal).
+        """Run a Pulumi command on this stack; what it printed, when `quiet`, else '' (`say` got it).
 
-        Raises LabError if it fails, unless not to `check`.
+        Raises ClusterError with Pulumi's own words if it fails, unless not to `check`.
         """
-        done = runs.run(self.command(command, *arguments), self.environment(), self.home, quiet=quiet)
+        done = runs.run(self.command(command, *arguments), self.environment(), self.home, say=self.say, quiet=quiet)
         if check and done.returncode != 0:
-            detail = f":\n{done.stderr.strip()}" if done.stderr else "; its own words are above"
-            raise LabError(f"pulumi {command} of {self.name} ended with status {done.returncode}{detail}")
+            detail = done.stderr.strip() if quiet else _diagnostics((self.home / runs.LOG).read_text(errors="replace"))
+            raise ClusterError(f"pulumi {command} of {self.name} ended with status {done.returncode}:\n{detail}")
         return done.stdout
 
     def command(self, command: str, *arguments: str) -> list[str]:
         """A Pulumi command on this stack, for those who run it themselves, in `environment`."""
         config = [] if command in _WITHOUT_CONFIG else ["--config-file", str(self.config)]
-        place = ["--cwd", str(TREE), "--stack", self.name, *config]
+        place = ["--cwd", str(self.program), "--stack", self.name, *config]
         return ["pulumi", command, *place, *arguments, "--non-interactive"]
 
     def environment(self) -> dict[str, str]:
         """The environment of a Pulumi command on this stack."""
-        found = tools.ensure(Cache.default()).environment()
+        found = {**os.environ, **self.extra()}
+        path = os.pathsep.join([str(Path(sys.executable).parent), found.get("PATH", os.defpath)])
+        if shutil.which("pulumi", path=path) is None:
+            raise ClusterError(
+                "Pulumi is not installed: see https://www.pulumi.com/docs/install/, and then run "
+                "`pulumi plugin install resource libvirt 0.5.4`"
+            )
         return {
-            **os.environ,
             **found,
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), found["PATH"]]),
+            "PATH": path,
             "PULUMI_BACKEND_URL": f"file://{self.home}",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -131,7 +146,7 @@ class Stack:
         """`pulumi stack init`, also where a killed run got halfway."""
         if self.config.exists() and self.checkpoint.exists():
             return
-        shutil.copy(TREE / "Pulumi.yaml", self.home)  # `stack init` writes its configuration beside this file
+        shutil.copy(self.program / "Pulumi.yaml", self.home)  # `stack init` writes its configuration beside this file
         if self.checkpoint.exists():
             salt = _salt(self.checkpoint)
             if salt is not None:
@@ -142,7 +157,7 @@ class Stack:
         command = ["pulumi", "stack", "init", self.name, "--cwd", str(self.home), "--secrets-provider", "passphrase"]
         done = runs.run([*command, "--non-interactive"], self.environment(), self.home, quiet=True)
         if done.returncode != 0:
-            raise LabError(f"pulumi stack init {self.name} failed:\n{done.stderr.strip()}")
+            raise ClusterError(f"pulumi stack init {self.name} failed:\n{done.stderr.strip()}")
 
     def _passphrase(self) -> Path:
         path = self.home / "passphrase"
@@ -151,24 +166,20 @@ class Stack:
         return path
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that its owner alone may read: whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+def _diagnostics(text: str) -> str:
+    """Why an update failed, of all that it printed: what follows its own heading, else the end."""
+    head, found, rest = text.rpartition("\nDiagnostics:\n")
+    lines = [line for line in (rest if found else head or text).splitlines() if line.strip()]
+    return "\n".join(lines[:_MOST] if found else lines[-_MOST:])
 
 
 def _salt(checkpoint: Path) -> str | None:
-    """The salt of the passphrase that encrypts a state; None if it holds no secrets. Raises LabError for no state."""
+    """The salt of the passphrase that encrypts a state; None without secrets. Raises ClusterError for no state."""
     try:
         latest = json.loads(checkpoint.read_text())["checkpoint"].get("latest") or {}
         found = (latest.get("secrets_providers") or {}).get("state", {}).get("salt")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LabError(
-            f"the Pulumi state {checkpoint} cannot be read: {error!r}; `make down` removes the cluster without it"
+        raise ClusterError(
+            f"the Pulumi state {checkpoint} cannot be read: {error!r}; `firestorm down` removes the cluster without it"
         ) from error
     return str(found) if found else None

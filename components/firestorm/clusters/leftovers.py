@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from firestorm.clusters.files import write_private
+from firestorm.clusters.stack import Stack
 from firestorm.platforms.libvirt.claim import holdings_from, inputs_of
 from firestorm.platforms.libvirt.sweep import Claim as Holdings
 from firestorm.platforms.libvirt.sweep import Swept, is_local, sweep, sweep_strays
-from firestorm_lab.stack import Stack, write_private
 
 _LISTS = ("domains", "networks", "files", "pipes", "directories")
 _CLAIM = "pulumi-python:dynamic/firestorm:LibvirtClaim"
 
 
-def remember(home: Path, uri: str, holdings: Holdings) -> None:
-    """Write down that the cluster whose home this is will own `holdings`, too."""
+def remember(home: Path, uri: str, holdings: Holdings) -> list[dict[str, Any]]:
+    """Write down that the cluster whose home this is will own `holdings`, too; all that it owns, as plain data."""
     fresh = inputs_of(uri, holdings)
     records = _records(home)
     for record in records:
@@ -34,6 +35,7 @@ def remember(home: Path, uri: str, holdings: Holdings) -> None:
     else:
         records.append(fresh)
     write_private(home / "holdings.json", json.dumps(records, indent=2))
+    return records
 
 
 def recall(home: Path) -> list[tuple[str, Holdings]]:
@@ -55,13 +57,25 @@ def remove_strays(stack: Stack) -> list[str]:
 
 def remove_all(home: Path) -> list[str]:
     """Remove all that the cluster owns, without its state; what it was. Raises PlatformError if libvirt fails."""
-    return _swept(sweep(uri, holdings) for uri, holdings in recall(home))
+    return sweep_all(recall(home))
+
+
+def sweep_all(owned: Iterable[tuple[str, Holdings]]) -> list[str]:
+    """Remove what there is of what is `owned`, by libvirt's URI; what it was."""
+    return _swept(sweep(uri, holdings) for uri, holdings in owned)
 
 
 def remove_files(home: Path, *, which: Callable[[Path], bool] = lambda _: True) -> list[str]:
     """Remove the cluster's files on this machine, those that `which` names, and what directories that empties."""
+    return remove_files_of(recall(home), which=which)
+
+
+def remove_files_of(
+    owned: Iterable[tuple[str, Holdings]], *, which: Callable[[Path], bool] = lambda _: True
+) -> list[str]:
+    """As `remove_files`, of what is `owned`."""
     removed = []
-    for uri, holdings in recall(home):
+    for uri, holdings in owned:
         if not is_local(uri):
             continue
         for path in (*_content(holdings.pool_path), *map(Path, (*holdings.files, *holdings.pipes))):

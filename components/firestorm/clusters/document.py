@@ -1,4 +1,4 @@
-"""A development cluster's document, before `firestorm.spec` reads it: where it comes from, and what is added to it."""
+"""A cluster's document, before `firestorm.spec` reads it: where it comes from, and what is added to it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from firestorm import spec
-from firestorm.errors import SpecError
+from firestorm.clusters.files import write_private
 from firestorm.spec.files import read
-from firestorm_lab.stack import write_private
 
 _NOTE = "cluster-file"
 _FILES = ("path", "kernel", "initrd")
@@ -33,28 +34,15 @@ def remember(home: Path, source: spec.Source) -> None:
         write_private(home / _NOTE, str(source.directory / Path(source.name).name))
 
 
+def configured(path: Path) -> dict[str, Any]:
+    """The document in a stack's configuration file."""
+    config = (yaml.safe_load(path.read_text()) or {}).get("config") or {}
+    return {key.partition(":")[2]: value for key, value in config.items()}
+
+
 def whole(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of the cluster `name`: with that name unless it is `given` one."""
-    return {"name": name, **given}
-
-
-def check_early(whole: Mapping[str, Any], source: spec.Source | None) -> None:
-    """Find problems before anything is installed or started.
-
-    The stand-in OS has no image yet, and what follows from that is no problem. Raises SpecError.
-    """
-    try:
-        spec.parse(whole, source=source)
-    except SpecError as error:
-        problems = [problem for problem in error.problems if not (is_stand_in(whole) and problem.path.startswith("os"))]
-        if problems:
-            raise SpecError(problems) from None
-
-
-def is_stand_in(whole: Mapping[str, Any]) -> bool:
-    """Whether the cluster runs the stand-in OS, and brings no image of it."""
-    system = whole.get("os")
-    return isinstance(system, dict) and system.get("name") == "debian" and "image" not in system
+    """The document of the cluster `name`, whatever name the `given` one has: several clusters may be made of one."""
+    return {**given, "name": name}
 
 
 def absolute(whole: Mapping[str, Any], directory: Path) -> dict[str, Any]:

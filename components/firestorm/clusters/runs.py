@@ -1,4 +1,4 @@
-"""Who works on a development cluster: one run at a time, and none that outlives its end.
+"""Who works on a cluster: one run at a time, and none that outlives its end.
 
 A run is found by what the kernel keeps of it, not by what it wrote down: its lock is released however it dies, and
 every process of its Pulumi (the engine, the language host, providers) carries the cluster's home in its environment.
@@ -19,12 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from firestorm.clusters.files import Progress, silent
+from firestorm.errors import ClusterError
 from firestorm.platforms.libvirt import supervision
-from firestorm_lab.errors import LabError
-from firestorm_lab.progress import say
 
-MARKER = "FIRESTORM_DEVELOPMENT"
-"""Environment variable of every process that works on a development cluster for Pulumi: the cluster's home."""
+MARKER = "FIRESTORM_CLUSTER"
+"""Environment variable of every process that works on a cluster for Pulumi: the cluster's home."""
+
+LOG = "pulumi.log"
+"""File in a cluster's home: what the Pulumi command printed that ran last and was not quiet."""
 
 PATIENCE = 60.0
 """Seconds that an interrupted Pulumi gets to finish what it has begun: a volume being copied, a machine starting."""
@@ -32,7 +35,7 @@ _LAST = 5.0
 _held: set[Path] = set()
 
 
-class BusyError(LabError):
+class BusyError(ClusterError):
     """Another run works on the cluster."""
 
 
@@ -78,14 +81,14 @@ def exclusive(home: Path, command: str) -> Iterator[None]:
             _held.discard(home)
 
 
-def end_holder(home: Path, patience: float = PATIENCE) -> str | None:
+def end_holder(home: Path, patience: float = PATIENCE, *, say: Progress = silent) -> str | None:
     """End another process that holds the cluster's lock as Ctrl-C does, if need be by force; what was ended."""
     found = holder(home)
-    if home in _held or found is None or not found.alive or not _is_locked(home):
+    if home in _held or found is None or not found.alive or not is_locked(home):
         return None
     say(f"ending `{found.command}` (process {found.pid})")
     _signal(found.pid, found.started, signal.SIGINT)
-    if not supervision.wait(lambda: not _is_locked(home), patience, interval=0.2):
+    if not supervision.wait(lambda: not is_locked(home), patience, interval=0.2):
         supervision.terminate({found.pid: found.started}, grace=_LAST)
     return f"process {found.command} ({found.pid})"
 
@@ -105,7 +108,7 @@ def processes(home: Path) -> dict[int, int]:
     return found
 
 
-def end(home: Path, patience: float = PATIENCE) -> list[str]:
+def end(home: Path, patience: float = PATIENCE, *, say: Progress = silent) -> list[str]:
     """End what Pulumi runs for the cluster: its engines by SIGINT, and after `patience` seconds whatever is left.
 
     Returns what was ended. Raises PlatformError if a process survives SIGKILL.
@@ -126,42 +129,91 @@ def end(home: Path, patience: float = PATIENCE) -> list[str]:
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], home: Path, *, quiet: bool = False, merged: bool = False
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    home: Path,
+    *,
+    say: Progress = silent,
+    quiet: bool = False,
+    merged: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of Pulumi's to its end. `quiet` keeps what it prints; `merged` in one stream, as it came.
 
-    It leads a session of its own, so that Ctrl-C reaches this process alone, and from here Pulumi exactly once. When
-    this process is interrupted or told to end, Pulumi may finish what it has begun, and nothing it started is left.
+    Else `say` gets its lines as they come, by way of the file LOG: a pipe would break when this process is killed, and
+    with it an engine that has something to finish. It leads a session of its own, so that Ctrl-C reaches this process
+    alone, and from here Pulumi exactly once. When this process is interrupted or told to end, Pulumi may finish what it
+    has begun, and nothing it started is left.
     """
-    pipe = subprocess.PIPE if quiet else None
-    process = subprocess.Popen(
-        command,
-        env={**environment, MARKER: str(home)},
-        text=True,
-        stdin=subprocess.DEVNULL,
-        stdout=pipe,
-        stderr=subprocess.STDOUT if merged else pipe,
-        start_new_session=True,
-    )
-    try:
-        out, err = process.communicate()
-    except BaseException:
-        _stop(process, home)
-        raise
-    return subprocess.CompletedProcess(list(command), process.returncode, out or "", err or "")
+    with contextlib.ExitStack() as stack:
+        follower = None if quiet else stack.enter_context(_Follower.of(home / LOG, say))
+        process = subprocess.Popen(
+            command,
+            env={**environment, MARKER: str(home)},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=follower.writer if follower else subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged or follower else subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            out, err = _finish(process, follower, None)
+        except BaseException:
+            _stop(process, follower, home, say)
+            raise
+    return subprocess.CompletedProcess(list(command), process.returncode, out, err)
 
 
-def _stop(process: subprocess.Popen[str], home: Path) -> None:
+@dataclass(slots=True, kw_only=True)
+class _Follower:
+    """A file that a process writes, and whose lines are said as they come."""
+
+    writer: IO[str]
+    reader: IO[str]
+    say: Progress
+    _rest: str = ""
+
+    @classmethod
+    @contextmanager
+    def of(cls, path: Path, say: Progress) -> Iterator[_Follower]:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as writer, path.open(errors="replace") as reader:
+            follower = cls(writer=writer, reader=reader, say=say)
+            yield follower
+            follower.read(last=True)
+
+    def read(self, *, last: bool = False) -> None:
+        *lines, self._rest = (self._rest + self.reader.read()).split("\n")
+        for line in [*lines, self._rest] if last and self._rest else lines:
+            self.say(line)
+
+
+def _finish(process: subprocess.Popen[str], follower: _Follower | None, timeout: float | None) -> tuple[str, str]:
+    """As `communicate`, while its lines are said."""
+    if follower is None:
+        out, err = process.communicate(timeout=timeout)
+        return out or "", err or ""
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    while True:
+        follower.read()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            follower.read()
+            return "", ""
+        if timeout is not None and deadline is not None and time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(process.args, timeout)
+
+
+def _stop(process: subprocess.Popen[str], follower: _Follower | None, home: Path, say: Progress) -> None:
     """Pulumi's own two steps, see its help: the first SIGINT ends the update in order, the second at once."""
     say("stopping: Pulumi finishes what it has begun; Ctrl-C again stops it at once")
     for patience in (PATIENCE, _LAST):
         process.send_signal(signal.SIGINT)
         try:
-            process.communicate(timeout=patience)
+            _finish(process, follower, patience)
             break
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             continue
-    end(home, 0.0)
+    end(home, 0.0, say=say)
 
 
 def _lock(home: Path) -> IO[str]:
@@ -180,7 +232,7 @@ def _lock(home: Path) -> IO[str]:
         file.close()
 
 
-def _is_locked(home: Path) -> bool:
+def is_locked(home: Path) -> bool:
     try:
         with (home / "lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -196,7 +248,7 @@ def _busy(home: Path) -> str:
     while (found := holder(home)) is None and time.monotonic() < deadline:
         time.sleep(0.05)  # it has locked the file, and not yet written who it is
     who = f"`{found.command}` (process {found.pid})" if found else "another run"
-    return f"{who} works on the cluster {home.name}: wait for it, or end it with `make down NAME={home.name}`"
+    return f"{who} works on the cluster {home.name}: wait for it, or end it with `firestorm down {home.name}`"
 
 
 def _identity(file: IO[Any]) -> tuple[int, int]:
