@@ -8,8 +8,10 @@ from collections.abc import Sequence
 _USAGE = """\
 usage: firestorm butane [options] [input-file]           compile Butane to Ignition
        firestorm ignition validate|merge|diff|show ...   work with Ignition configs
+       firestorm list|down|extend|hold|gc ...            clusters that firestorm.clusters keeps on this host
 
-`firestorm butane --help` and `firestorm ignition --help` tell more."""
+Each with --help tells more."""
+_CLUSTERS = ("list", "down", "extend", "hold", "gc")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from firestorm_butane import cli
 
         return cli.main(given)
+    if given and given[0] in _CLUSTERS:
+        from firestorm.commands import clusters
+
+        return clusters.main(given)
     asked = given[:1] in (["-h"], ["--help"])
     print(_USAGE, file=sys.stdout if asked else sys.stderr)
     return 0 if asked else 2

@@ -1,0 +1,1 @@
+"""The commands of `firestorm`, each imported when it is called."""
