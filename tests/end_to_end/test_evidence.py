@@ -152,6 +152,7 @@ def test_a_kubelet_flag_that_does_not_exist(broken: Development, tmp_path: Path)
     assert "unknown flag: --no-such-flag" in (into / "nodes/broken-controller-0/kubelet.log").read_text()
 
 
+@pytest.mark.trial
 def test_an_image_that_is_missing_from_the_registry(broken: Development, tmp_path: Path) -> None:
     start(broken, {"workers": []})
     config = broken.stack_config.read_text()
@@ -171,6 +172,7 @@ def test_a_node_out_of_disk(broken: Development, tmp_path: Path) -> None:
     assert_no_secrets(subject, into)
 
 
+@pytest.mark.trial
 def test_an_etcd_member_that_is_lost_on_a_node_without_network_and_kubelet(broken: Development, tmp_path: Path) -> None:
     running = start(broken, {"workers": []})
     broken.up()
