@@ -21,7 +21,7 @@ from tests.end_to_end.evidence_subject import subject_of
 from tests.end_to_end.running import eventually, start
 from tests.end_to_end.test_failures import assert_nothing_left, failed_up, masked
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.trial, pytest.mark.timeout(1200)]
 GOLDEN = Path(__file__).parent / "golden"
 
 HEAD = "variant: flatcar\nversion: 1.1.0\n"
@@ -152,7 +152,6 @@ def test_a_kubelet_flag_that_does_not_exist(broken: Development, tmp_path: Path)
     assert "unknown flag: --no-such-flag" in (into / "nodes/broken-controller-0/kubelet.log").read_text()
 
 
-@pytest.mark.trial
 def test_an_image_that_is_missing_from_the_registry(broken: Development, tmp_path: Path) -> None:
     start(broken, {"workers": []})
     config = broken.stack_config.read_text()
@@ -172,7 +171,6 @@ def test_a_node_out_of_disk(broken: Development, tmp_path: Path) -> None:
     assert_no_secrets(subject, into)
 
 
-@pytest.mark.trial
 def test_an_etcd_member_that_is_lost_on_a_node_without_network_and_kubelet(broken: Development, tmp_path: Path) -> None:
     running = start(broken, {"workers": []})
     broken.up()

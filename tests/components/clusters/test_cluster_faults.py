@@ -21,7 +21,7 @@ from firestorm.platforms.libvirt.virsh import Virsh
 from tests.components.clusters.shared_libvirt import Host
 from tests.components.platforms.libvirt_place import Place, require_lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.trial, pytest.mark.timeout(1800)]
 SEED, ROUNDS = 5, 20
 COMMANDS = {"up": 10, "down": 5, "gc": 5}
 _PATIENCE = 120.0
