@@ -13,9 +13,9 @@ from firestorm.readiness.journal import journal_failures
 from firestorm.readiness.observation import Member, Observation
 from firestorm.readiness.port import PortError, ask
 
-PATIENCE = 45.0
+PATIENCE = 120.0
 """Seconds that a node gets after its boot before it is asked: most are ready by then, and an answer costs it time."""
-PAUSE = 20.0
+PAUSE = 60.0
 """Seconds between an answer and the next question."""
 
 Answers = Mapping[str, tuple[Failure, ...]]

@@ -97,8 +97,8 @@ class StaticPod:
                 "capabilities": capabilities,
             },
             "resources": {"requests": {"cpu": self.cpu, "memory": self.memory}},
-            # Six minutes to start: a cold node pulls images meanwhile, an emulated one is slow.
-            "startupProbe": self._probe(self.check.alive, period=5, timeout=5, failures=72),
+            # A quarter of an hour to start: on a starved, emulated machine, killing what is slow only makes it slower.
+            "startupProbe": self._probe(self.check.alive, period=5, timeout=5, failures=180),
             "livenessProbe": self._probe(self.check.alive, period=15, timeout=15, failures=8),
             "readinessProbe": self._probe(self.check.ready, period=10, timeout=15, failures=3),
             "volumeMounts": [
