@@ -11,7 +11,9 @@ A whole program:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firestorm.late import late
 
 if TYPE_CHECKING:
     from firestorm.cluster import Cluster
@@ -29,14 +31,8 @@ _HOMES = {
     "args_from_config": "firestorm.config",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Each name is imported when it is first used: Pulumi alone takes most of a second."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'firestorm' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+# Pulumi alone takes most of a second.
+__getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from firestorm_lab.development import Development
-from tests.end_to_end.running import Running, start
+from tests.end_to_end.running import Running, assert_nothing_left, start
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +19,14 @@ def cluster() -> Iterator[Running]:
         yield running
     finally:
         running.development.down()
+
+
+@pytest.fixture
+def broken() -> Iterator[Development]:
+    """A cluster that a test makes fail; nothing may be left of it."""
+    development = Development.named("broken")
+    try:
+        yield development
+    finally:
+        development.down()
+        assert_nothing_left(development)

@@ -121,3 +121,14 @@ def processes(needle: str) -> list[str]:
         if needle in line:
             found.append(line)
     return found
+
+
+def assert_nothing_left(development: Development) -> None:
+    assert not development.home.exists()
+    assert not Path("/var/lib/firestorm/clusters", development.name).exists()
+    assert (
+        f"firestorm-{development.name}"
+        not in subprocess.run(["ip", "netns", "list"], text=True, capture_output=True, check=True).stdout.split()
+    )
+    assert processes(f"/var/lib/firestorm/{development.name}/") == []
+    assert processes(f"/var/lib/firestorm/clusters/{development.name}/") == []

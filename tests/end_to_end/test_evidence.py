@@ -19,7 +19,7 @@ from firestorm_lab.development import Development
 from firestorm_lab.standin import REGISTRY_PORT
 from tests.end_to_end.evidence_subject import subject_of
 from tests.end_to_end.running import eventually, start
-from tests.end_to_end.test_failures import assert_nothing_left, failed_up, masked
+from tests.end_to_end.test_failures import failed_up, masked
 
 pytestmark = [pytest.mark.lab, pytest.mark.trial, pytest.mark.timeout(1200)]
 GOLDEN = Path(__file__).parent / "golden"
@@ -85,16 +85,6 @@ spec:
       volumeMounts: [{name: host, mountPath: /host}]
   volumes: [{name: host, hostPath: {path: /}}]
 """
-
-
-@pytest.fixture
-def broken() -> Iterator[Development]:
-    development = Development.named("broken")
-    try:
-        yield development
-    finally:
-        development.down()
-        assert_nothing_left(development)
 
 
 def assert_cause(summary: Summary, into: Path, name: str) -> None:

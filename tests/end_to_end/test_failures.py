@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,31 +15,10 @@ from firestorm.clusters import runs
 from firestorm.clusters.stack import UP
 from firestorm_lab.development import Development
 from firestorm_lab.standin import RELEASE_PORT
-from tests.end_to_end.running import eventually, processes, start
+from tests.end_to_end.running import eventually, start
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 GOLDEN = Path(__file__).parent / "golden"
-
-
-@pytest.fixture
-def broken() -> Iterator[Development]:
-    development = Development.named("broken")
-    try:
-        yield development
-    finally:
-        development.down()
-        assert_nothing_left(development)
-
-
-def assert_nothing_left(development: Development) -> None:
-    assert not development.home.exists()
-    assert not Path("/var/lib/firestorm/clusters", development.name).exists()
-    assert (
-        f"firestorm-{development.name}"
-        not in subprocess.run(["ip", "netns", "list"], text=True, capture_output=True, check=True).stdout.split()
-    )
-    assert processes(f"/var/lib/firestorm/{development.name}/") == []
-    assert processes(f"/var/lib/firestorm/clusters/{development.name}/") == []
 
 
 def failed_up(development: Development) -> str:

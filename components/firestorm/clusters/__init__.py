@@ -14,7 +14,9 @@ garbage      what is expired or was left by a run that died, found and ended
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firestorm.late import late
 
 if TYPE_CHECKING:
     from firestorm.clusters.ephemeral import ephemeral_cluster
@@ -49,11 +51,5 @@ _HOMES = {
     "ephemeral_cluster": "firestorm.clusters.ephemeral",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Each name is imported when it is first used: a list of clusters needs none of what makes one."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'firestorm.clusters' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+# A list of clusters needs none of what makes one.
+__getattr__ = late(__name__, _HOMES)

@@ -1,8 +1,9 @@
-"""Files of one owner alone, written whole or not at all; and how progress is told."""
+"""Files of one owner alone, written whole or not at all, and directories removed so; and how progress is told."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def write_private(path: Path, text: str) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+REMOVED = ".removed-"
+"""How the name of a home begins that a run was killed at removing."""
+
+
+def remove_home(home: Path) -> Path:
+    """At once: a home is there as a whole, or not at all. The path that it had last."""
+    removed = home.with_name(f"{REMOVED}{home.name}-{os.getpid()}")
+    home.rename(removed)
+    shutil.rmtree(removed)
+    return removed
 
 
 def give(path: Path) -> None:

@@ -7,7 +7,6 @@ carries no mark of ours, or has a home that may not be looked at.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from firestorm.clusters import leftovers, marks, record, runs
-from firestorm.clusters.files import Progress, silent
+from firestorm.clusters.files import REMOVED, Progress, remove_home, silent
 from firestorm.clusters.life import Life, end_entry, end_lost
 from firestorm.clusters.record import ClusterRecord
 from firestorm.clusters.register import Register, is_orphaned
@@ -77,7 +76,7 @@ class _Run:
     def homes(self) -> None:
         """This user's, and what a run that was killed while it removed or made one has left."""
         for path in sorted(self.home.iterdir()) if self.home.is_dir() else ():
-            if path.name.startswith(".removed-"):
+            if path.name.startswith(REMOVED):
                 self._end(path.name, "its removal was not finished", partial(_remove_tree, path))
             elif path.is_dir() and not path.name.startswith("."):
                 self._home(path)
@@ -193,7 +192,5 @@ def _remove_tree(path: Path) -> list[str]:
 def _remove_unused(path: Path) -> list[str]:
     with runs.exclusive(path, "firestorm gc"):
         if {one.name for one in path.iterdir()} == {"lock"}:
-            removed = path.with_name(f".removed-{path.name}-{os.getpid()}")
-            path.rename(removed)
-            return _remove_tree(removed)
+            return [f"directory {remove_home(path)}"]
     return []

@@ -7,7 +7,6 @@ objects with their labels. So a run that is killed at any moment leaves only wha
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 
 from firestorm import spec
 from firestorm.clusters import document, leftovers, record, runs
-from firestorm.clusters.files import Progress, give, silent, write_private
+from firestorm.clusters.files import Progress, give, remove_home, silent, write_private
 from firestorm.clusters.marks import instance_record
 from firestorm.clusters.preparation import Preparation
 from firestorm.clusters.record import ClusterRecord, Keeper
@@ -89,7 +88,7 @@ class Life:
                 if self.home.exists() and {path.name for path in self.home.iterdir()} <= {"lock", record.FILE}:
                     if (found := self.record) is not None:  # it failed before anything was made
                         self.register.remove(found)
-                    self._remove_home()
+                    remove_home(self.home)
 
     def prepare(
         self,
@@ -204,12 +203,6 @@ class Life:
         self.home.chmod(0o700)
         give(self.home)
 
-    def _remove_home(self) -> None:
-        """At once: a home is there as a whole, or not at all."""
-        removed = self.home.with_name(f".removed-{self.name}-{os.getpid()}")
-        self.home.rename(removed)
-        shutil.rmtree(removed)
-
     def _begin(self) -> None:
         """Put in order what an earlier run left, and write down that this one has begun."""
         for line in runs.end(self.home, say=self.say):
@@ -251,7 +244,7 @@ class Life:
         entry = self.register.entry(self.name)
         if entry is not None and entry.record.home == self.home:
             self.register.remove(entry.record)
-        self._remove_home()
+        remove_home(self.home)
         return ended
 
     def _end_without_home(self) -> list[str]:

@@ -10,7 +10,9 @@ summary       the likely cause first: Markdown for a CI job's page, JUnit for it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from firestorm.late import late
 
 if TYPE_CHECKING:
     from firestorm.evidence.collecting import collect
@@ -26,11 +28,5 @@ _HOMES = {
     "collect": "firestorm.evidence.collecting",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Each name is imported when it is first used: the Kubernetes client alone takes a while."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'firestorm.evidence' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOMES[name]), name)
+# The Kubernetes client alone takes a while.
+__getattr__ = late(__name__, _HOMES)
