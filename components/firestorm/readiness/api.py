@@ -33,13 +33,18 @@ Manifest = Mapping[str, Any]
 # Answers of a server that is still starting: namespaces and RBAC roles not yet there (403, 404), conflicting writes
 # (409), and everything that asks for patience.
 _RETRY = frozenset({401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504})
+# What a write that was given up has taken, the server frees after a minute (IPAddress objects without their Service:
+# pkg/registry/core/service/ipallocator/controller/repairip.go); it says so with 422.
+_ALREADY_ALLOCATED = "provided IP is already allocated"
+_WRITE = 30.0
+"""Seconds for a request that writes: a write that is given up is done by halves. The server's own limit is a minute."""
 
 
 class Cluster:
     """One cluster's API. Use it as a context manager; it holds open connections."""
 
     def __init__(self, access: Access, *, timeout: float = 5.0) -> None:
-        """`timeout` bounds every single request, in seconds."""
+        """`timeout` bounds every single request that reads, in seconds."""
         try:
             transport = httpx2.HTTPTransport(verify=access.tls())
         except ssl.SSLError as error:
@@ -51,8 +56,9 @@ class Cluster:
             base_url=access.server, transport=transport, timeout=limit, headers=headers, trust_env=False
         )
         config = KubeConfig.from_one(cluster=ServerConfig(server=access.server), user=User(token=access.token))
-        self._kube = Client(
-            config=config, timeout=limit, field_manager=FIELD_MANAGER, trust_env=False, transport=transport
+        self._kube, self._writer = (
+            Client(config=config, timeout=bound, field_manager=FIELD_MANAGER, trust_env=False, transport=transport)
+            for bound in (limit, httpx2.Timeout(timeout, read=max(timeout, _WRITE)))
         )
 
     @classmethod
@@ -68,6 +74,7 @@ class Cluster:
 
     def close(self) -> None:
         self._kube.close()
+        self._writer.close()
         self._http.close()
 
     def readyz(self) -> ApiState:
@@ -124,7 +131,7 @@ class Cluster:
         self,
         manifests: Iterable[Manifest],
         *,
-        patience: float = 120.0,
+        patience: float = 300.0,
         wait: Callable[[float], bool] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -145,7 +152,7 @@ class Cluster:
         metadata = manifest.get("metadata") or {}
         try:
             resource = self._resource(str(manifest["apiVersion"]), str(manifest["kind"]))
-            self._kube.patch(
+            self._writer.patch(
                 resource,
                 metadata["name"],
                 cast(Any, dict(manifest)),
@@ -157,7 +164,8 @@ class Cluster:
         except KeyError as error:
             return f"it has no {error.args[0]}", True
         except ApiError as error:
-            return error.status.message or str(error), error.response.status_code not in _RETRY
+            text = error.status.message or str(error)
+            return text, error.response.status_code not in _RETRY and _ALREADY_ALLOCATED not in text
         except LoadResourceError as error:
             return str(error), False
         except httpx2.HTTPStatusError as error:
@@ -187,12 +195,12 @@ class Cluster:
         """Gives the nodes that exist the control plane's role label, which no kubelet may give itself."""
         for name in names:
             patch = cast(Any, {"metadata": {"labels": {CONTROL_PLANE_LABEL: ""}}})
-            _unless_absent(partial(self._kube.patch, Node, name, patch, patch_type=PatchType.MERGE))
+            _unless_absent(partial(self._writer.patch, Node, name, patch, patch_type=PatchType.MERGE))
 
     def delete_nodes(self, names: Iterable[str]) -> None:
         """Deletes the Node objects of machines that are gone; absent ones are fine."""
         for name in names:
-            _unless_absent(partial(self._kube.delete, Node, name))
+            _unless_absent(partial(self._writer.delete, Node, name))
 
     def delete_pods_of(self, names: Iterable[str]) -> None:
         """Deletes the pods bound to machines that are gone, at once: no kubelet is left that could end them."""
@@ -203,7 +211,7 @@ class Cluster:
         for pod in self._kube.list(Pod, namespace="*", fields={"spec.nodeName": node}):
             metadata = pod.metadata
             if metadata is not None and metadata.name is not None:
-                delete = partial(self._kube.delete, Pod, metadata.name, namespace=metadata.namespace)
+                delete = partial(self._writer.delete, Pod, metadata.name, namespace=metadata.namespace)
                 _unless_absent(partial(delete, grace_period=0))
 
 

@@ -9,6 +9,7 @@ import json
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,6 +79,8 @@ class State:
     lists: dict[str, list[Json]] = field(default_factory=dict)
     answers: list[tuple[int, str]] = field(default_factory=list)
     """Answers to the next PATCH and DELETE requests; 200 when empty."""
+    delay: float = 0.0
+    """Seconds before it answers a PATCH or DELETE request."""
     requests: list[tuple[str, str, Any, str]] = field(default_factory=list)
     subjects: list[str] = field(default_factory=list)
 
@@ -118,6 +121,7 @@ class Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         body = json.loads(content) if content else None
         self.state.requests.append((self.command, self.path, body, self.headers.get("Content-Type", "")))
+        time.sleep(self.state.delay)
         status, text = self.state.answers.pop(0) if self.state.answers else (200, "")
         if status == 200:
             self.reply(200, json.dumps(body or {"kind": "Status", "status": "Success"}))
@@ -451,6 +455,26 @@ def test_apply_waits_for_a_server_that_is_starting(server: Server, cluster: Clus
 
     cluster.apply([SETTINGS], wait=wait)
     assert (len(server.state.requests), waits) == (4, [1.0, 1.0, 1.0])
+
+
+def test_a_write_is_not_given_up_halfway(server: Server, authority: Authority) -> None:
+    """On a slow server it would be done by halves: a Service's address taken, and the Service not made."""
+    server.state.delay = 1.0
+    user = {"client_certificate_data": authority.client, "client_key_data": authority.client_key}
+    with Cluster.from_kubeconfig(kubeconfig(server.url, authority.ca, **user), timeout=0.5) as made:
+        made.apply([SETTINGS], wait=lambda _: False)
+    assert len(server.state.requests) == 1
+
+
+def test_an_address_that_is_still_taken_is_waited_for(server: Server, cluster: Cluster) -> None:
+    """By a write that failed halfway; one that is another Service's stays taken, and ends with the server's words."""
+    taken = (
+        422,
+        'spec.clusterIPs: Invalid value: ["10.3.0.10"]: failed to allocate IP: provided IP is already allocated',
+    )
+    server.state.answers = [taken, taken, (200, "")]
+    cluster.apply([SETTINGS], wait=lambda _: True)
+    assert len(server.state.requests) == 3
 
 
 REFUSALS = [
