@@ -29,10 +29,17 @@ FIELD_MANAGER = "firestorm"
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 SYSTEM_NAMESPACES = ("kube-system", "kube-flannel")
 Manifest = Mapping[str, Any]
+Wait = Callable[[float], bool]
+"""Pauses for so many seconds; False as soon as the wait is to end for good."""
+
+_ABSENT = 404
+# Answers of a server that is up, and has too much to do.
+_BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_PATIENCE = 120.0
 
 # Answers of a server that is still starting: namespaces and RBAC roles not yet there (403, 404), conflicting writes
 # (409), and everything that asks for patience.
-_RETRY = frozenset({401, 403, 404, 408, 409, 425, 429, 500, 502, 503, 504})
+_RETRY = _BUSY | {401, 403, _ABSENT}
 # What a write that was given up has taken, the server frees after a minute (IPAddress objects without their Service:
 # pkg/registry/core/service/ipallocator/controller/repairip.go); it says so with 422.
 _ALREADY_ALLOCATED = "provided IP is already allocated"
@@ -132,7 +139,7 @@ class Cluster:
         manifests: Iterable[Manifest],
         *,
         patience: float = 300.0,
-        wait: Callable[[float], bool] | None = None,
+        wait: Wait | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Server-side apply of every manifest, in order, as field manager "firestorm", taking over conflicting fields.
@@ -191,38 +198,63 @@ class Cluster:
                 return create(group, plain, kind, resource["name"])
         raise LoadResourceError(f"the server does not know {kind} of {version}")
 
-    def label_control_plane(self, names: Iterable[str]) -> None:
+    def becomes_ready(self, patience: float = _PATIENCE, wait: Wait | None = None) -> bool:
+        """Whether the API is ready, or is so within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while not self.readyz().ready:
+            if time.monotonic() >= deadline or not (wait or _sleep)(1.0):
+                return False
+        return True
+
+    def label_control_plane(self, names: Iterable[str], wait: Wait | None = None) -> None:
         """Gives the nodes that exist the control plane's role label, which no kubelet may give itself."""
         for name in names:
             patch = cast(Any, {"metadata": {"labels": {CONTROL_PLANE_LABEL: ""}}})
-            _unless_absent(partial(self._writer.patch, Node, name, patch, patch_type=PatchType.MERGE))
+            _settle(partial(self._writer.patch, Node, name, patch, patch_type=PatchType.MERGE), wait)
 
-    def delete_nodes(self, names: Iterable[str]) -> None:
+    def delete_nodes(self, names: Iterable[str], wait: Wait | None = None) -> None:
         """Deletes the Node objects of machines that are gone; absent ones are fine."""
         for name in names:
-            _unless_absent(partial(self._writer.delete, Node, name))
+            _settle(partial(self._writer.delete, Node, name), wait)
 
-    def delete_pods_of(self, names: Iterable[str]) -> None:
+    def delete_pods_of(self, names: Iterable[str], wait: Wait | None = None) -> None:
         """Deletes the pods bound to machines that are gone, at once: no kubelet is left that could end them."""
         for name in names:
-            _unless_absent(partial(self._delete_pods_of, name))
+            _settle(partial(self._delete_pods_of, name), wait)
 
     def _delete_pods_of(self, node: str) -> None:
-        for pod in self._kube.list(Pod, namespace="*", fields={"spec.nodeName": node}):
+        for pod in self._writer.list(Pod, namespace="*", fields={"spec.nodeName": node}):
             metadata = pod.metadata
             if metadata is not None and metadata.name is not None:
-                delete = partial(self._writer.delete, Pod, metadata.name, namespace=metadata.namespace)
-                _unless_absent(partial(delete, grace_period=0))
+                try:
+                    self._writer.delete(Pod, metadata.name, namespace=metadata.namespace, grace_period=0)
+                except ApiError as error:
+                    if error.response.status_code != _ABSENT:
+                        raise
 
 
-def _unless_absent(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except ApiError as error:
-        if error.response.status_code != 404:
-            raise ReadinessError(f"the API refused: {error.status.message or error}") from error
-    except httpx2.HTTPError as error:
-        raise ReadinessError(f"the API does not answer: {_network_error(error)}") from error
+def _settle(call: Callable[[], object], wait: Wait | None) -> None:
+    """Do what may be done twice, again until a busy server has done it; what it is about may be absent.
+
+    Raises ReadinessError when the server refuses, or does not answer for `_PATIENCE` seconds.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            call()
+            return
+        except ApiError as error:
+            if error.response.status_code == _ABSENT:
+                return
+            problem = ReadinessError(f"the API refused: {error.status.message or error}")
+            problem.__cause__ = error
+            final = error.response.status_code not in _BUSY
+        except httpx2.HTTPError as error:
+            problem = ReadinessError(f"the API does not answer: {_network_error(error)}")
+            problem.__cause__ = error
+            final = _is_certificate_error(error)
+        if final or time.monotonic() >= deadline or not (wait or _sleep)(1.0):
+            raise problem
 
 
 def _sleep(seconds: float) -> bool:

@@ -152,13 +152,14 @@ def wait_for_cluster(props: Properties, gone: Sequence[str]) -> dict[str, Any]:
     with Cluster.from_kubeconfig(props["kubeconfig"]) as cluster, contextlib.closing(Consoles.of(members)) as consoles:
         world = LiveWorld(cluster, consoles, Asker(members), json.loads(props["manifests"]), call, say)
         watch = Watch(members, world.now(), Limits(timeout=float(props.get("timeout") or 1800)))
-        if gone and cluster.state().ready:
+        if gone and cluster.becomes_ready(wait=world.pause):
             # Before a new machine registers under an old name: a kubelet takes the labels, taints and pod addresses of
             # a Node that exists, and pods that it has never run it can only stop, over and over.
-            cluster.delete_nodes(gone)
-            cluster.delete_pods_of(gone)
+            cluster.delete_nodes(gone, world.pause)
+            cluster.delete_pods_of(gone, world.pause)
         state = run(watch, world, say)
-        cluster.label_control_plane(member.name for member in members if member.role == "controller")
+        controllers = [member.name for member in members if member.role == "controller"]
+        cluster.label_control_plane(controllers, world.pause)
         version = cluster.version()
     return {
         "node_table": _table(members, state),

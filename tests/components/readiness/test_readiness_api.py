@@ -541,6 +541,37 @@ def test_answer_of_an_unknown_shape_is_an_error_not_a_crash(server: Server, clus
     assert state.error.startswith("Object missing required field")
 
 
+def test_a_busy_server_is_asked_again(server: Server, cluster: Cluster) -> None:
+    server.state.answers = [(503, "busy"), (500, "etcd"), (200, ""), (429, "later"), (404, "gone")]
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        return True
+
+    cluster.delete_nodes(["a", "b"], wait)
+    assert [request[1] for request in server.state.requests] == ["/api/v1/nodes/a"] * 3 + ["/api/v1/nodes/b"] * 2
+    assert waits == [1.0] * 3
+
+
+def test_a_busy_server_is_left_alone_when_told(server: Server, cluster: Cluster) -> None:
+    server.state.answers = [(503, "busy")] * 3
+    with pytest.raises(ReadinessError, match=r"^the API refused: busy$"):
+        cluster.delete_nodes(["a"], lambda _: False)
+    assert len(server.state.requests) == 1
+
+
+def test_a_server_that_becomes_ready(server: Server, cluster: Cluster) -> None:
+    server.state.ready = (500, "[-]etcd failed")
+    assert not cluster.becomes_ready(wait=lambda _: False)
+
+    def wait(_: float) -> bool:
+        server.state.ready = (200, "ok")
+        return True
+
+    assert cluster.becomes_ready(wait=wait)
+
+
 def test_refusal_to_delete_is_told(server: Server, cluster: Cluster) -> None:
     server.state.answers = [(403, "nodes is forbidden")]
     with pytest.raises(ReadinessError, match=r"^the API refused: nodes is forbidden$"):

@@ -123,13 +123,16 @@ class ScriptedCluster:
     def apply(self, manifests: list[Any], *, wait: Any) -> None:
         self.calls.append(("apply", len(manifests)))
 
-    def label_control_plane(self, names: Any) -> None:
+    def becomes_ready(self, *, wait: Any) -> bool:
+        return self.state().ready
+
+    def label_control_plane(self, names: Any, wait: Any) -> None:
         self.calls.append(("label", *names))
 
-    def delete_nodes(self, names: Any) -> None:
+    def delete_nodes(self, names: Any, wait: Any) -> None:
         self.calls.append(("delete", *names))
 
-    def delete_pods_of(self, names: Any) -> None:
+    def delete_pods_of(self, names: Any, wait: Any) -> None:
         self.calls.append(("delete pods of", *names))
 
     def version(self) -> str:
