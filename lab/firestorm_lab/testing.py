@@ -25,7 +25,7 @@ _VARIABLES = {
     "etcd": "FIRESTORM_ETCD",
     "kubectl": "FIRESTORM_KUBECTL",
 }
-_PACKAGES = ("gpg", "gpgv", "gpg-agent", "qemu-utils", "fdisk", "systemd")
+_PACKAGES = ("curl", "gpg", "gpgv", "gpg-agent", "qemu-utils", "fdisk", "systemd")
 
 
 def run(pytest_arguments: Sequence[str]) -> None:

@@ -73,6 +73,7 @@ def test_units_and_dropins_are_right(with_snippet: MakeCluster, tmp_path: Path, 
         "containerd.service",
         "firestorm-booted.service",
         "firestorm-journal.service",
+        "join.service",
         "kubelet.service",
     }
     controller = {"control-plane.service"} if role == "controller" else set()
