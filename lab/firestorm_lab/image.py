@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firestorm_lab import packages, rootfs
+from firestorm_lab import containers, packages, rootfs
 from firestorm_lab.cache import Cache, Item, Workspace, file_digest, tree_digests
 from firestorm_lab.components import CONTAINERD, CONTAINERD_MODULE, IGNITION, IGNITION_MODULE, reference_programs
 from firestorm_lab.golang import module_file
@@ -82,6 +82,7 @@ def ensure(store: Cache) -> Image:
         inputs={
             "rootfs": rootfs.item().key,
             "programs": " ".join(programs),
+            "containers": containers.layout_item().key,
             "arguments": " ".join(KERNEL_ARGUMENTS),
             "disk": str(DISK_GIB),
             **_tree_inputs(),
@@ -94,9 +95,10 @@ def ensure(store: Cache) -> Image:
     archive = rootfs.ensure(store)
     ignition = reference_programs(store)["ignition"]
     containerd = CONTAINERD_MODULE.ensure(store) / "bin"
+    layout = containers.ensure(store).path
 
     def build(workspace: Workspace) -> None:
-        _build(workspace, item.key, archive, ignition, containerd)
+        _build(workspace, item.key, archive, ignition, containerd, layout)
 
     return Image(folder=store.ensure(item, build, "building the stand-in OS image"))
 
@@ -111,7 +113,7 @@ def _tree_inputs() -> dict[str, str]:
     }
 
 
-def _build(workspace: Workspace, version: str, archive: Path, ignition: Path, containerd: Path) -> None:
+def _build(workspace: Workspace, version: str, archive: Path, ignition: Path, containerd: Path, layout: Path) -> None:
     module = module_file(IGNITION_MODULE.name, "github.com/coreos/ignition/v2", "dracut/30ignition")
     script: list[str | Path] = [
         rootfs.SCRIPTS / "image.sh",
@@ -120,6 +122,7 @@ def _build(workspace: Workspace, version: str, archive: Path, ignition: Path, co
         ignition,
         module,
         containerd,
+        layout,
         str(DISK_GIB),
         version,
     ]

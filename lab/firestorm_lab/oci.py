@@ -19,6 +19,7 @@ _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _INDEX = "application/vnd.oci.image.index.v1+json"
+_NAME_ANNOTATIONS = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -96,7 +97,8 @@ def write_layout(target: Path, images: Iterable[OciImage]) -> dict[str, str]:
         manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": layers}
         described = _blob(target, _json(manifest), _MANIFEST)
         digests[image.name] = str(described["digest"])
-        described["annotations"] = {"org.opencontainers.image.ref.name": image.name}
+        # The specification's name, and containerd's own, which it takes for the full one.
+        described["annotations"] = dict.fromkeys(_NAME_ANNOTATIONS, image.name)
         described["platform"] = {"architecture": "amd64", "os": "linux"}
         manifests.append(described)
     (target / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))

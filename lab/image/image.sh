@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# image.sh OUT ROOTFS_TAR IGNITION IGNITION_DRACUT_MODULE CONTAINERD_BIN_DIR SIZE_GIB VERSION: disk.qcow2, vmlinuz and initrd
-# in OUT. As root, in a mount namespace of its own. No loop device is used: partitions are written at their offsets.
+# image.sh OUT ROOTFS_TAR IGNITION IGNITION_DRACUT_MODULE CONTAINERD_BIN_DIR OCI_LAYOUT SIZE_GIB VERSION: disk.qcow2, vmlinuz
+# and initrd in OUT. As root, in a mount namespace of its own. No loop device is used: partitions are written at their offsets.
 set -euo pipefail
-out=$1 archive=$2 ignition=$3 ignition_module=$4 containerd=$5 size=$6 version=$7
+out=$1 archive=$2 ignition=$3 ignition_module=$4 containerd=$5 layout=$6 size=$7 version=$8
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
@@ -91,6 +91,35 @@ rm -rf "$modules/30ignition" "$modules/45firestorm"
 install -m 644 "$root/boot/initrd" "$out/initrd"
 install -m 644 "$root/boot/vmlinuz-$kernel" "$out/vmlinuz"
 find "$root/boot" -mindepth 1 ! -name ignition.firstboot -delete
+
+say "its container images"
+# As in a golden image: pulled and unpacked here, once, and not by every node's emulated processor. The containerd of the
+# image puts them where it will look for them; the one that tests pull is left out.
+store=$work/containerd
+mkdir "$store"
+cat > "$store/config.toml" << EOF
+version = 3
+root = "$root/var/lib/containerd"
+state = "$store/state"
+disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.cri"]
+[grpc]
+  address = "$store/socket"
+[ttrpc]
+  address = "$store/socket.ttrpc"
+EOF
+"$containerd/containerd" --config "$store/config.toml" --log-level warn &
+daemon=$!
+ctr() { "$containerd/ctr" --address "$store/socket" --namespace k8s.io "$@"; }
+for _ in $(seq 300); do
+    if ctr version > /dev/null 2>&1; then break; fi
+    sleep 0.1
+done
+tar --create --directory "$layout" . | ctr images import --label io.cri-containerd.image=managed --snapshotter overlayfs -
+ctr images rm --sync $(ctr images ls --quiet | grep '^firestorm\.test/')
+ctr images ls --quiet
+kill "$daemon"
+wait "$daemon" || true
+rm -r "$root/var/lib/containerd/io.containerd.grpc.v1.introspection" # an identity that every node makes for itself
 
 say "what a node never reads"
 rm -rf "$units"/dracut-* "$units"/initrd* "$units"/systemd-{pcr,tpm2,hibernate,hybrid,suspend,battery,bsod,quota,storagetm,boot-check}* \

@@ -61,6 +61,26 @@ systemd:
         WantedBy=multi-user.target
 """
 )
+# The images that the stand-in's disk has are not there: the node has to pull.
+PULL = (
+    HEAD
+    + """\
+systemd:
+  units:
+    - name: forget.service
+      enabled: true
+      contents: |
+        [Unit]
+        Before=containerd.service
+
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sh -c 'rm -rf /var/lib/containerd/*'
+
+        [Install]
+        WantedBy=multi-user.target
+"""
+)
 # From inside, as no one could from outside: the etcd member's data and manifest go, then the kubelet and the network.
 LOSE = """
 apiVersion: v1
@@ -143,7 +163,9 @@ def test_a_kubelet_flag_that_does_not_exist(broken: Development, tmp_path: Path)
 
 
 def test_an_image_that_is_missing_from_the_registry(broken: Development, tmp_path: Path) -> None:
-    start(broken, {"workers": []})
+    snippet = tmp_path / "pull.bu"
+    snippet.write_text(PULL)
+    start(broken, {"controllers": {"snippets": [str(snippet)]}, "workers": []})
     config = broken.stack_config.read_text()
     changed = re.sub(rf"(registry\.k8s\.io: http://[\d.]+:{REGISTRY_PORT})", r"\1/not-there", config)
     assert changed != config
