@@ -79,8 +79,10 @@ class Development(Life):
         if "nodes" not in outputs:
             what = "has not come up yet" if self.stack.exists else "does not exist"
             raise ClusterError(f"the cluster {self.name} {what}: `{self.says('up')}` brings it up")
+        from firestorm.clusters.live import states as live_states  # loads a Kubernetes client
+
         names = [node["name"] for node in outputs["nodes"]]
-        return self.summary(outputs, report.live_states(outputs["kubeconfig"], names))
+        return self.summary(outputs, live_states(outputs["kubeconfig"], names))
 
     def summary(self, outputs: Mapping[str, Any], states: Mapping[str, str] | None = None) -> str:
         """`outputs` for people, each node with its state, Ready by default."""

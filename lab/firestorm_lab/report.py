@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from firestorm.errors import FirestormError
 from firestorm.pki import parse_expires
 from firestorm.platforms.libvirt import acceleration
 
@@ -59,18 +58,3 @@ def table(nodes: Sequence[Mapping[str, str]]) -> str:
     with console.capture() as capture:
         console.print(drawn)
     return capture.get()
-
-
-def live_states(kubeconfig: str, names: Sequence[str]) -> dict[str, str]:
-    """A word for each node, from the API: Ready, why it is not, missing, or that the API does not answer."""
-    from firestorm.readiness.api import Cluster  # loads a Kubernetes client
-
-    try:
-        with Cluster.from_kubeconfig(kubeconfig, timeout=3.0) as api:
-            state = api.state()
-    except FirestormError as error:
-        return dict.fromkeys(names, str(error))
-    if not state.ready:
-        return dict.fromkeys(names, f"unknown: {state.error}")
-    found = {node.name: "Ready" if node.ready else node.reason or "not Ready" for node in state.nodes}
-    return {name: found.get(name, "not in the cluster") for name in names}

@@ -13,9 +13,10 @@ import yaml
 
 from firestorm.clusters import runs
 from firestorm.clusters.stack import UP
+from firestorm.errors import ClusterError
 from firestorm_lab.development import Development
 from firestorm_lab.standin import RELEASE_PORT
-from tests.end_to_end.running import eventually, start
+from tests.end_to_end.running import assert_nothing_left, eventually, start
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 GOLDEN = Path(__file__).parent / "golden"
@@ -114,6 +115,15 @@ def test_a_domain_that_could_not_start_is_swept(broken: Development, tmp_path: P
 
 
 def test_machines_that_the_host_has_no_room_for(broken: Development) -> None:
-    running = start(broken, {"workers": [], "controllers": {"memory": "2000GiB"}})
+    """They are refused before anything is started; asked for in the stack's configuration, before any resource is."""
+    asked: dict[str, object] = {"workers": [], "controllers": {"memory": "2000GiB"}}
+    with pytest.raises(ClusterError, match=r"^the machines need 2000\.0 GiB of memory and [\d.]+ GiB are free.*: give"):
+        start(broken, asked)
+    assert_nothing_left(broken)
+
+    running = start(broken, {"workers": []})
+    config = yaml.safe_load(broken.stack_config.read_text())
+    config["config"]["firestorm:controllers"] = asked["controllers"]
+    broken.stack_config.write_text(yaml.safe_dump(config))
     assert "the machines need 2048000 MiB of memory and " in failed_up(broken)
     assert running.virsh("list", "--all", "--name") == []

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from firestorm.clusters import document, site
+from firestorm.clusters.live import states
 from firestorm.errors import SpecError
 from firestorm.platforms.libvirt import acceleration
 from firestorm_lab import cli, development_cli, report, standin
@@ -118,8 +119,8 @@ def test_states_of_nodes_whose_api_does_not_answer() -> None:
             "users": [{"name": "u", "user": {"token": "t"}}],
         }
     )
-    assert report.live_states(kubeconfig, ["a"])["a"].startswith("unknown: ")
-    assert "kubeconfig" in report.live_states("{}", ["a"])["a"]
+    assert states(kubeconfig, ["a"])["a"].startswith("unknown: ")
+    assert "kubeconfig" in states("{}", ["a"])["a"]
 
 
 COMMANDS = [

@@ -96,7 +96,7 @@ def limits(wish: Wish, others: Sequence[Entry], before: Entry | None = None) -> 
     problems = []
     free = min(available - coming, total - _HOST_MEMORY - promised)
     if memory > free:
-        beside = f"; {len(others)} other clusters have {promised / 1024:.1f} GiB" if others else ""
+        beside = f"; other clusters have {promised / 1024:.1f} GiB" if others else ""
         problems.append(
             f"the machines need {memory / 1024:.1f} GiB of memory and {max(free, 0) / 1024:.1f} GiB are free"
             f"{beside}: give them less, have fewer, or end a cluster (`firestorm list`)"

@@ -22,16 +22,21 @@ def load(home: Path, cluster: str | None) -> tuple[dict[str, Any], spec.Source |
 
     Raises SpecError if the file cannot be read or is not YAML.
     """
-    note = home / _NOTE
+    kept = note(home)
     if cluster is None:
-        cluster = note.read_text() if note.exists() else None
+        cluster = kept.read_text() if kept.exists() else None
     return read(cluster) if cluster is not None else ({}, None)
+
+
+def note(home: Path) -> Path:
+    """The file in which the path of the cluster's document is written down."""
+    return home / _NOTE
 
 
 def remember(home: Path, source: spec.Source) -> None:
     """Write down that the cluster whose home this is, is described by the file that `source` is about."""
     if source.name is not None:
-        write_private(home / _NOTE, str(source.directory / Path(source.name).name))
+        write_private(note(home), str(source.directory / Path(source.name).name))
 
 
 def configured(path: Path) -> dict[str, Any]:

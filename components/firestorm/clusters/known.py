@@ -99,20 +99,25 @@ class Clusters:
         return collect(self.home, now or datetime.now(UTC), dry_run=dry_run, say=progress or silent)
 
     def plan(self, args: Mapping[str, Any] | Path, name: str, *, progress: Progress | None = None) -> str:
-        """What `up` would change, in Pulumi's words. It prepares as `up` does; a cluster that was not there before is
-        gone again after it."""
+        """What `up` would change: resources in Pulumi's words, then the configs of nodes that are there, by meaning.
+
+        It prepares as `up` does, and leaves the cluster as described before; one that was not there is gone again.
+        """
+        from firestorm.clusters.planning import restored, what_changes
+
         given, source = _read(args)
         life = self.life(name, progress)
         there = record.read(life.home)
         with life.working("plan"):
-            try:
-                life.prepare(given, source, site=_site(), ttl=DEFAULT_TTL)
-                return life.preview()
-            finally:
-                if there is None:
+            if there is None:
+                try:
+                    life.prepare(given, source, site=_site(), ttl=DEFAULT_TTL)
+                    return life.preview()
+                finally:
                     life.down()
-                else:
-                    life.note(state=there.state, keeper=there.keeper)
+            with restored(life) as before:
+                life.prepare(given, source, site=_site())
+                return "\n".join([life.preview().rstrip(), *what_changes(before, life.stack_config)])
 
     def life(self, name: str, progress: Progress | None = None) -> Life:
         """The life of the cluster `name`, there or not. Raises ClusterError if no cluster may have this name."""

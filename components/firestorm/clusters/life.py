@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firestorm import spec
-from firestorm.clusters import document, leftovers, record, runs
+from firestorm.clusters import document, kubeconfigs, leftovers, record, runs
 from firestorm.clusters.files import Progress, give, remove_home, silent, write_private
 from firestorm.clusters.marks import instance_record
 from firestorm.clusters.preparation import Preparation
@@ -237,6 +237,7 @@ class Life:
         if found is not None:
             self.note(state="going down", keeper=Keeper.this())
         ended = runs.end(self.home, say=self.say)
+        ended += self._withdraw()
         ended += self._destroy()
         ended += self._end_private()
         if self._unfinished.exists():
@@ -246,6 +247,14 @@ class Life:
             self.register.remove(entry.record)
         remove_home(self.home)
         return ended
+
+    def _withdraw(self) -> list[str]:
+        try:
+            path = kubeconfigs.withdraw(self.home)
+        except ClusterError as error:  # the user's file is no reason to leave a cluster behind
+            self.say(str(error))
+            return []
+        return [f"the context {kubeconfigs.context_of(self.name)} in {path}"] if path else []
 
     def _end_without_home(self) -> list[str]:
         entry = self.register.entry(self.name)

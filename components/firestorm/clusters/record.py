@@ -36,9 +36,14 @@ class Keeper:
     @classmethod
     def this(cls) -> Keeper:
         """This process."""
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> Keeper:
+        """The process that has this number now."""
         from firestorm.platforms.libvirt import supervision
 
-        return cls(pid=os.getpid(), started=supervision.start_time(os.getpid()) or 0, boot=_boot())
+        return cls(pid=pid, started=supervision.start_time(pid) or 0, boot=_boot())
 
     @property
     def alive(self) -> bool:

@@ -126,7 +126,7 @@ def test_what_others_were_promised_is_not_free(
         allocate(register, new(tmp_path, "two"), wish(memory=4096, disk=2**60))
     first, second = str(caught.value).splitlines()
     assert first == (
-        "the machines need 4.0 GiB of memory and 2.8 GiB are free; 1 other clusters have 4.0 GiB: give them less, have "
+        "the machines need 4.0 GiB of memory and 2.8 GiB are free; other clusters have 4.0 GiB: give them less, have "
         "fewer, or end a cluster (`firestorm list`)"
     )
     assert second.startswith("the volumes need 1073741824.0 GiB in /")

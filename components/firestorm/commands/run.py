@@ -1,0 +1,38 @@
+"""Calls a command's function, and turns what it raises into an exit status and a line for the user."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+from firestorm.commands.output import say
+from firestorm.errors import FirestormError
+
+FAILED, INTERRUPTED = 1, 130
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """The exit status of the chosen command."""
+    try:
+        status = function(chosen.run)(chosen)
+        sys.stdout.flush()
+    except FirestormError as error:
+        say(f"error: {error}")
+        return FAILED
+    except KeyboardInterrupt:
+        say("interrupted: the same command goes on from here")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return status
+
+
+def function(name: str) -> Callable[[argparse.Namespace], int]:
+    """The function that `module:function` names."""
+    module, _, attribute = name.partition(":")
+    found: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+    return found
