@@ -105,12 +105,14 @@ class Shared:
                 clusters.keep(self.name)
                 say(f"the cluster {self.name} stays until it expires: `firestorm down {self.name}` ends it")
             else:
+                say(f"ending the cluster {self.name}")
                 clusters.down(self.name, progress=say)
         shutil.rmtree(self._place(clusters), ignore_errors=True)
 
     def _up(self, clusters: Clusters, say: Progress) -> RunningCluster:
         from firestorm.clusters.record import Keeper
 
+        say(f"bringing up the cluster {self.name} for this run")
         args: Mapping[str, object] | Path = Path(self.spec) if self.spec else {}
         cluster = clusters.up(args, name=self.name, ttl=TTL, progress=say, ephemeral=True)
         clusters.life(self.name).note(keeper=Keeper.of(self.leader))
