@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from firestorm_butane import cli
 
         return cli.main(given)
-    given, command = _separated(given)
+    given, command = separated(given)
     whole = parser.parser()
     chosen = whole.parse_args(given)
     if chosen.version:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run(chosen)
 
 
-def _separated(given: list[str]) -> tuple[list[str], list[str]]:
+def separated(given: list[str]) -> tuple[list[str], list[str]]:
     """The arguments up to `--`, and the user's command after it, of a command that takes one."""
     takes = any(tuple(given[: len(words)]) == words for words in parser.SEPARATED)
     if not takes or "--" not in given:

@@ -54,9 +54,9 @@ def each_block(*languages: str) -> pytest.MarkDecorator:
 
 def test_the_documents_are_there() -> None:
     names = {name(document) for document in documents()}
-    wanted = ("cluster", "development", "images", "nodes", "security", "troubleshooting")
+    wanted = ("ci", "cluster", "commands", "development", "images", "nodes", "security", "troubleshooting")
     assert {"README.md", "CHANGELOG.md", *(f"docs/{topic}.md" for topic in wanted)} <= names
-    assert {f"examples/{example}/README.md" for example in ("dev", "stack", "butane")} <= names
+    assert {f"examples/{example}/README.md" for example in ("ci", "dev", "stack", "butane")} <= names
 
 
 @each_document
@@ -205,6 +205,18 @@ def console_of(cluster: str, node: str) -> str:
     return LibvirtNames.of(spec.parse({"name": cluster})).console(node)
 
 
+def check_firestorm(words: list[str]) -> None:
+    """Parsed by the real parser; files of the tree have to be there."""
+    from firestorm.cli import separated
+    from firestorm.commands.parser import parser
+
+    given, command = separated(words)
+    parser().parse_args(given)
+    if command:
+        COMMANDS[command[0]](command[1:])
+    assert all((TREE / word).exists() for word in given if "/" in word)
+
+
 def check_kubectl(words: list[str]) -> None:
     assert words == ["get", "nodes"]
 
@@ -215,6 +227,7 @@ COMMANDS = {
     "python": check_python,
     "pytest": check_pytest,
     "export": check_export,
+    "firestorm": check_firestorm,
     "tail": check_tail,
     "kubectl": check_kubectl,
 }

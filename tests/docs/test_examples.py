@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pulumi
 import pytest
+import yaml
 
 from firestorm import spec
+from firestorm.cli import separated
+from firestorm.commands.parser import parser
 from tests.components.pulumi_engine import start
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_there_is_nothing_that_is_not_run() -> None:
-    assert {path.name for path in EXAMPLES.iterdir()} == {"butane", "dev", "stack"}
+    assert {path.name for path in EXAMPLES.iterdir()} == {"butane", "ci", "dev", "stack"}
 
 
 def test_each_says_in_a_few_lines_what_it_is() -> None:
@@ -80,3 +85,47 @@ def test_butane_tells_what_is_wrong(tmp_path: Path) -> None:
     done = compile_butane(str(file))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("wrong.bu:3:26: error: ")
+
+
+CI = EXAMPLES / "ci"
+
+
+def test_the_ci_cluster() -> None:
+    document = yaml.safe_load((CI / "cluster.yaml").read_text())
+    assert [node.role for node in spec.parse({"name": "ci", **document}).nodes] == ["controller", "worker"]
+
+
+def scripts() -> dict[str, str]:
+    """The shell lines of the files for CI systems and make."""
+    github = yaml.safe_load((CI / "github-actions.yaml").read_text())
+    gitlab = yaml.safe_load((CI / "gitlab-ci.yml").read_text())["greeter"]
+    targets = re.findall(r"^([a-z]+): ## ", (CI / "Makefile").read_text(), re.MULTILINE)
+    made = subprocess.run(
+        ["make", "--dry-run", "--directory", str(CI), *targets], capture_output=True, text=True, check=True, timeout=30
+    )
+    return {
+        "github": "\n".join(step.get("run", "") for step in github["jobs"]["greeter"]["steps"]),
+        "gitlab": "\n".join(line for key in ("before_script", "script", "after_script") for line in gitlab[key]),
+        "make": "\n".join(line for line in made.stdout.splitlines() if not line.startswith("make")),
+    }
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab", "make"])
+def test_files_for_ci_systems_call_commands_that_there_are(system: str) -> None:
+    text = scripts()[system]
+    subprocess.run(["bash", "-n"], input=text, text=True, check=True, timeout=10)
+    calls = re.findall(r"^.*\bfirestorm ((?:ci|gc|doctor|up|down)\b.*)$", text, re.MULTILINE)
+    assert any(call.startswith("ci run") for call in calls)
+    assert any(call.startswith("gc") for call in calls)
+    for call in calls:
+        given, command = separated(shlex.split(call))
+        parser().parse_args(given)
+        assert command[:1] == (["pytest"] if given[0] == "ci" else [])
+
+
+def test_the_operator_answers() -> None:
+    """Its rule; tests/end_to_end/test_ci.py has it run on a cluster."""
+    operator = runpy.run_path(str(CI / "greeter.py"))
+    assert operator["answer"]({"spec": {"name": "Ada"}}) == {"message": "Hello, Ada!"}
+    crd = yaml.safe_load((CI / "crd.yaml").read_text())
+    assert crd["metadata"]["name"] == f"{crd['spec']['names']['plural']}.{crd['spec']['group']}"

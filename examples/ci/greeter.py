@@ -1,0 +1,25 @@
+"""A small operator: it answers every Greeting in its status. It runs wherever KUBECONFIG leads to the cluster."""
+
+from lightkube import Client
+from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
+
+Greeting = create_namespaced_resource("example.com", "v1", "Greeting", "greetings")
+
+
+def answer(greeting: GenericNamespacedResource) -> dict[str, str]:
+    """The status that a Greeting should have."""
+    return {"message": f"Hello, {greeting['spec']['name']}!"}
+
+
+def main() -> None:
+    client = Client()
+    for event, greeting in client.watch(Greeting, namespace="*"):
+        if event == "DELETED" or greeting.get("status") == answer(greeting):
+            continue
+        client.patch(
+            Greeting.Status, greeting.metadata.name, {"status": answer(greeting)}, namespace=greeting.metadata.namespace
+        )
+
+
+if __name__ == "__main__":
+    main()
