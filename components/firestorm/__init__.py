@@ -11,10 +11,9 @@ A whole program:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from firestorm.late import late
 
+TYPE_CHECKING = False  # as type checkers understand it; the module `typing` alone costs some of what a help text may
 if TYPE_CHECKING:
     from firestorm.cluster import Cluster
     from firestorm.config import args_from_config

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
 
 from firestorm.commands import parser
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _COMPILER = ("butane", "ignition")
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return cli.main(given)
     given, command = separated(given)
-    whole = parser.parser()
+    whole = parser.parser(only=given[0] if given else "")
     chosen = whole.parse_args(given)
     if chosen.version:
         from firestorm.commands.output import version
@@ -34,9 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from firestorm.commands.run import run
 
     chosen.argv = command
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
-    for number in _ENDING:
-        signal.signal(number, _terminate)
     return run(chosen)
 
 
@@ -47,12 +44,6 @@ def separated(given: list[str]) -> tuple[list[str], list[str]]:
         return given, []
     at = given.index("--")
     return given[:at], given[at + 1 :]
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    for other in _ENDING:  # another one must not interrupt what this one has begun
-        signal.signal(other, signal.SIG_IGN)
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from firestorm.commands.output import say
 from firestorm.errors import FirestormError
 
 FAILED, INTERRUPTED = 1, 130
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """The exit status of the chosen command."""
+    """The exit status of the chosen command. A signal that ends a process ends it as an exit does, cleaned up."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
+    for number in _ENDING:
+        signal.signal(number, _terminate)
     try:
         status = function(chosen.run)(chosen)
         sys.stdout.flush()
@@ -36,3 +42,9 @@ def function(name: str) -> Callable[[argparse.Namespace], int]:
     module, _, attribute = name.partition(":")
     found: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
     return found
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    for other in _ENDING:  # another one must not interrupt what this one has begun
+        signal.signal(other, signal.SIG_IGN)
+    raise SystemExit(128 + number)
