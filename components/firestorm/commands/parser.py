@@ -8,6 +8,7 @@ called.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ SEPARATED = (("exec",), ("ci", "run"))
 """The commands whose last arguments, after `--`, are a command of the user's."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_COLUMNS = 100  # of a screen that does not tell
 _OUTPUT = "how to print it (default: %(default)s)"
 _SPEC = "the cluster.yaml (default: the one it was last described by, else the site file's, and one worker)"
 _TTL = "when it expires, from now: 90m, 4h, 2d (default: {})"
@@ -60,6 +62,7 @@ def parser(only: str | None = None) -> Parser:
         description="Kubernetes clusters on container operating systems: from arguments to Ready nodes.",
         epilog=EPILOG,
         allow_abbrev=False,
+        formatter_class=_formatter,
     )
     root.add_argument("--version", action="store_true", help="print the version")
     commands = root.add_subparsers(metavar="COMMAND", dest="command")
@@ -68,6 +71,15 @@ def parser(only: str | None = None) -> Parser:
         if only in (None, name):
             takes(command)
     return root
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse's, told the width of the screen: it would load the compressors of `shutil` to find that out."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+    except (OSError, ValueError):
+        columns = _COLUMNS
+    return argparse.HelpFormatter(prog, width=columns - 2)
 
 
 def _up(up: Parser) -> None:
