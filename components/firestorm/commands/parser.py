@@ -67,9 +67,10 @@ def parser(only: str | None = None) -> Parser:
     root.add_argument("--version", action="store_true", help="print the version")
     commands = root.add_subparsers(metavar="COMMAND", dest="command")
     for name, (run, text, takes) in _COMMANDS.items():
-        command = _add(commands, name, run, text)
         if only in (None, name):
-            takes(command)
+            takes(_add(commands, name, run, text))
+        else:
+            commands.add_parser(name, help=text, add_help=False)
     return root
 
 
@@ -190,7 +191,13 @@ def _completion(completion: Parser) -> None:
 
 
 def _add(commands: Commands[Parser], name: str, run: str, text: str) -> Parser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", allow_abbrev=False)
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        allow_abbrev=False,
+        formatter_class=_formatter,
+    )
     command.set_defaults(run=run)
     return command
 
