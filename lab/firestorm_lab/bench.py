@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from firestorm_lab import bench_butane, components, image
+from firestorm_lab import bench_butane, bench_commands, components, image
 from firestorm_lab.cache import Cache
 from firestorm_lab.development import Development
 from firestorm_lab.errors import LabError
@@ -87,10 +87,12 @@ def run(name: str, report: Path) -> None:
     dominant = _dominant(phases)
     _print(rows, dominant)
     compiler = bench_butane.run(components.ensure(store)["butane"])
+    commands = bench_commands.run()
     result = {
         "rows": [asdict(row) for row in rows],
         "dominant_phase": dominant,
         "compiler": [asdict(row) for row in compiler],
+        "commands": [asdict(row) for row in commands],
     }
     report.write_text(json.dumps(result, indent=2) + "\n")
     say(f"as JSON: {report}")

@@ -13,59 +13,25 @@ from __future__ import annotations
 
 import ipaddress
 import random
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from firestorm.node.identity import node_layers
 from firestorm.pki import issue, request_for
 from firestorm.spec.model import ClusterSpec, Libvirt, Network, NodePool, OsImage
 from firestorm_butane import translate
 from firestorm_butane.encoding import forget as forget_contents
+from firestorm_lab.measure import INTERPRETER, Row, Run, best, best_run, limited, mib, ms, show
+from firestorm_lab.measure import run as run_program
 
 _COMMAND = (sys.executable, "-c", "import sys; from firestorm.cli import main; sys.exit(main())", "butane")
-_INTERPRETER = (sys.executable, "-c", "pass")
 _IMPORT = (sys.executable, "-c", "import firestorm_butane")
-# A new process begins with the peak of the one that starts it, so one that holds nothing has to.
-_LAUNCHER = (
-    sys.executable,
-    "-S",
-    "-c",
-    "import resource, subprocess, sys, time; start = time.perf_counter(); "
-    "subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True); "
-    "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)",
-)
 _WORDS = "apiVersion kind metadata name namespace spec containers image args volumeMounts hostPath port".split()  # noqa: SIM905
 
 
 _HOSTILE = "variant: fcos\nversion: 1.5.0\nstorage: 3\n" + "".join(f"k{i}: v\n" for i in range(100_000))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A ratio of two numbers of one kind and the most that it may be; no ratio for a number alone."""
-
-    name: str
-    ours: str
-    theirs: str = ""
-    ratio: float | None = None
-    most: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One run of a program: seconds, and its peak memory in MiB."""
-
-    seconds: float
-    memory: float
 
 
 def run(butane: Path) -> list[Row]:
@@ -74,49 +40,41 @@ def run(butane: Path) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="firestorm-bench-") as folder:
         path = Path(folder) / "controller.bu"
         path.write_text(config)
-        reference = _best_run((str(butane), str(path)), 15)
-        command = _best_run((*_COMMAND, str(path)), 15)
+        reference = best_run((str(butane), str(path)), 15)
+        command = best_run((*_COMMAND, str(path)), 15)
         sizes = {size: _large(Path(folder), butane, size) for size in (1, 10)}
-    new = _best(lambda: _compile(config, forget=True), 10)
-    known = _best(lambda: _compile(config, forget=False), 20)
-    plain = _best(lambda: translate(config, compress=False), 20)
-    imported = _best_run(_IMPORT, 15).seconds - _best_run(_INTERPRETER, 15).seconds
-    hostile = _best(lambda: str(translate(_HOSTILE).report), 3)
+    new = best(lambda: _compile(config, forget=True), 10)
+    known = best(lambda: _compile(config, forget=False), 20)
+    plain = best(lambda: translate(config, compress=False), 20)
+    imported = best_run(_IMPORT, 15).seconds - best_run(INTERPRETER, 15).seconds
+    hostile = best(lambda: str(translate(_HOSTILE).report), 3)
     base = reference.seconds
     rows = [
-        Row(
-            name="in process, contents known ÷ binary", ours=_ms(known), theirs=_ms(base), ratio=known / base, most=0.35
-        ),
-        Row(name="in process, new contents ÷ binary", ours=_ms(new), theirs=_ms(base), ratio=new / base),
-        Row(
-            name="in process, not compressed ÷ binary", ours=_ms(plain), theirs=_ms(base), ratio=plain / base, most=0.35
-        ),
+        Row(name="in process, contents known ÷ binary", ours=ms(known), theirs=ms(base), ratio=known / base, most=0.35),
+        Row(name="in process, new contents ÷ binary", ours=ms(new), theirs=ms(base), ratio=new / base),
+        Row(name="in process, not compressed ÷ binary", ours=ms(plain), theirs=ms(base), ratio=plain / base, most=0.35),
         Row(
             name="command ÷ binary",
-            ours=_ms(command.seconds),
-            theirs=_ms(base),
+            ours=ms(command.seconds),
+            theirs=ms(base),
             ratio=command.seconds / base,
             most=6,
         ),
         Row(
             name="10 MB ÷ 1 MB, the command",
-            ours=_ms(sizes[10][0].seconds),
-            theirs=_ms(sizes[1][0].seconds),
+            ours=ms(sizes[10][0].seconds),
+            theirs=ms(sizes[1][0].seconds),
             ratio=sizes[10][0].seconds / sizes[1][0].seconds,
             most=12,
         ),
-        _limited("import, beyond the interpreter ÷ 60 ms", imported, 0.06),
-        _limited("100,000 keys in 1 MB, an error ÷ 2 s", hostile, 2.0),
-        Row(name="peak memory, controller", ours=_mib(command.memory), theirs=_mib(reference.memory)),
-        Row(name="peak memory, 10 MB", ours=_mib(sizes[10][0].memory), theirs=_mib(sizes[10][1].memory)),
+        limited("import, beyond the interpreter ÷ 60 ms", imported, 0.06),
+        limited("100,000 keys in 1 MB, an error ÷ 2 s", hostile, 2.0),
+        Row(name="peak memory, controller", ours=mib(command.memory), theirs=mib(reference.memory)),
+        Row(name="peak memory, 10 MB", ours=mib(sizes[10][0].memory), theirs=mib(sizes[10][1].memory)),
     ]
-    _print(rows, config)
+    files = config.count("\n    - ") + config.count("\n  - ")
+    show(f"the compiler and Butane's binary, on a controller's config of {len(config)} bytes, {files} entries", rows)
     return rows
-
-
-def _limited(name: str, seconds: float, most: float) -> Row:
-    """A number that has a limit of its own, in seconds."""
-    return Row(name=name, ours=_ms(seconds), theirs=_ms(most), ratio=seconds / most, most=1)
 
 
 def _compile(config: str, *, forget: bool) -> None:
@@ -176,46 +134,7 @@ def _large(folder: Path, butane: Path, megabytes: int) -> tuple[Run, Run]:
             break
     path = folder / f"{megabytes}.bu"
     path.write_text("\n".join(lines) + "\n")
-    return _run((*_COMMAND, str(path))), _run((str(butane), str(path)))
-
-
-def _best(action: Callable[[], object], times: int) -> float:
-    return min(_seconds(action) for _ in range(times))
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def _best_run(command: tuple[str, ...], times: int) -> Run:
-    return min((_run(command) for _ in range(times)), key=lambda one: one.seconds)
-
-
-def _run(command: tuple[str, ...]) -> Run:
-    said = subprocess.run((*_LAUNCHER, *command), check=True, stdout=subprocess.PIPE, text=True).stdout
-    seconds, memory = map(float, said.split())
-    return Run(seconds=seconds, memory=memory / 1024)
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"
-
-
-def _mib(memory: float) -> str:
-    return f"{memory:.0f} MiB"
-
-
-def _print(rows: list[Row], config: str) -> None:
-    files = config.count("\n    - ") + config.count("\n  - ")
-    table = Table("what", "first", "second", "ratio", "at most")
-    for row in rows:
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-        table.add_row(row.name, row.ours, row.theirs, ratio, "" if row.most is None else f"{row.most:g}")
-    console = Console()
-    console.print(f"the compiler and Butane's binary, on a controller's config of {len(config)} bytes, {files} entries")
-    console.print(table)
+    return run_program((*_COMMAND, str(path))), run_program((str(butane), str(path)))
 
 
 if __name__ == "__main__":
