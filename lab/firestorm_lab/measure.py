@@ -48,6 +48,7 @@ def limited(name: str, seconds: float, most: float) -> Row:
 
 
 def best(action: Callable[[], object], times: int) -> float:
+    """The seconds of the quickest of so many calls."""
     """The seconds of the quickest of so many runs."""
     return min(seconds(action) for _ in range(times))
 
@@ -59,10 +60,12 @@ def seconds(action: Callable[[], object]) -> float:
 
 
 def best_run(command: tuple[str, ...], times: int) -> Run:
+    """The quickest of so many runs of a program."""
     return min((run(command) for _ in range(times)), key=lambda one: one.seconds)
 
 
 def run(command: tuple[str, ...]) -> Run:
+    """One run of a program. Raises CalledProcessError when it fails."""
     """One run of a program. Raises CalledProcessError when it fails."""
     said = subprocess.run((*_LAUNCHER, *command), check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds, memory = map(float, said.split())
