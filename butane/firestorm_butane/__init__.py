@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .compiler import translate
-from .ignition import ButaneError, IgnitionError, Sourced, merge, merge_sourced, validate
-from .report import Location, Message, Report, Severity
-from .result import Result
-
+TYPE_CHECKING = False  # as type checkers understand it, without the module `typing`
 if TYPE_CHECKING:
     from .compare import Change, Diff, FieldChange, diff
+    from .compiler import translate
     from .display import show
+    from .ignition import ButaneError, IgnitionError, Sourced, merge, merge_sourced, validate
+    from .report import Location, Message, Report, Severity
+    from .result import Result
 
 __all__ = [
     "ButaneError",
@@ -33,16 +31,24 @@ __all__ = [
     "validate",
 ]
 
-_HOMES = {"Change": "compare", "Diff": "compare", "FieldChange": "compare", "diff": "compare", "show": "display"}
+_HOMES = {
+    "compare": ("Change", "Diff", "FieldChange", "diff"),
+    "compiler": ("translate",),
+    "display": ("show",),
+    "ignition": ("ButaneError", "IgnitionError", "Sourced", "merge", "merge_sourced", "validate"),
+    "report": ("Location", "Message", "Report", "Severity"),
+    "result": ("Result",),
+}
 
 
-def __getattr__(name: str) -> Any:
-    """What a compilation does not need is imported when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'firestorm_butane' has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    """Each name is imported when it is first used: whoever only names the package in passing pays for no compiler."""
     import importlib
 
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module 'firestorm_butane' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

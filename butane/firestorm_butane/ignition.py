@@ -10,7 +10,7 @@ from typing import Any
 from . import messages as m
 from .checks import Checker
 from .document import Config, Document, JsonError, load
-from .merge import Side, merge_trees
+from .merging import Side, merge_trees
 from .messages import Problem
 from .model import ShapeError, emit, normalize
 from .report import Location, Message, Report, Severity, arrange, path_text

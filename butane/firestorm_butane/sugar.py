@@ -14,7 +14,7 @@ from typing import Any
 from . import messages as m
 from .encoding import data_url, plain_url
 from .files import Files, FilesError, text
-from .merge import Side, merge_trees
+from .merging import Side, merge_trees
 from .messages import Problem
 from .report import Severity
 from .schema import Path, Shape, Tree, View, spec_version

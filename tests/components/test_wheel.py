@@ -47,7 +47,8 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 def test_it_holds_the_two_packages_and_nothing_else(names: set[str]) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"firestorm", "firestorm_butane"}
-    assert [name for name in names if "__pycache__" in name or "test" in name] == []
+    parts = {part for name in names for part in name.split("/")}
+    assert [part for part in parts if part in ("__pycache__", "tests") or part.startswith("test_")] == []
 
 
 @pytest.mark.parametrize("package", ["firestorm", "firestorm_butane"])
