@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _SHARED: pytest.StashKey[Shared] = pytest.StashKey()
 _COLLECTED: pytest.StashKey[list[str]] = pytest.StashKey()
 _CLUSTER = "firestorm_cluster"
-_ENVIRONMENT = "FIRESTORM_CLUSTER"  # `firestorm.clusters.environment.CLUSTER`, which is not loaded for every pytest
+# Of `firestorm.clusters.environment`, which is not loaded for every pytest.
+_REUSE, _ARTIFACTS = "FIRESTORM_CLUSTER", "FIRESTORM_ARTIFACTS"
 _EVIDENCE = 3  # failed tests of a process for which evidence is collected; each takes seconds and megabytes
 _GRACE = 120.0  # seconds for a namespace to go
 
@@ -46,13 +47,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--firestorm-artifacts",
         metavar="DIR",
         type=Path,
-        default=Path("firestorm-artifacts"),
-        help="where evidence of failures goes (default: %(default)s)",
+        default=Path(os.environ.get(_ARTIFACTS, "firestorm-artifacts")),
+        help="where evidence of failures goes (default: that of `firestorm ci run`, else firestorm-artifacts)",
     )
     group.addoption(
         "--firestorm-reuse",
         metavar="NAME",
-        default=os.environ.get(_ENVIRONMENT),
+        default=os.environ.get(_REUSE),
         help="use this cluster, which is there and stays (default: the one that `firestorm ci run` has brought up)",
     )
 

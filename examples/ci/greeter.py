@@ -2,6 +2,7 @@
 
 from lightkube import Client
 from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
+from lightkube.types import PatchType
 
 Greeting = create_namespaced_resource("example.com", "v1", "Greeting", "greetings")
 
@@ -16,9 +17,9 @@ def main() -> None:
     for event, greeting in client.watch(Greeting, namespace="*"):
         if event == "DELETED" or greeting.get("status") == answer(greeting):
             continue
-        client.patch(
-            Greeting.Status, greeting.metadata.name, {"status": answer(greeting)}, namespace=greeting.metadata.namespace
-        )
+        name, namespace = greeting.metadata.name, greeting.metadata.namespace
+        status = {"status": answer(greeting)}
+        client.patch(Greeting.Status, name, status, namespace=namespace, patch_type=PatchType.MERGE)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def operator(firestorm_cluster: RunningCluster) -> Iterator[subprocess.Popen[bytes]]:
     """The operator, running beside the tests."""
-    firestorm_cluster.kubectl("apply", "-f", str(HERE / "crd.yaml"))
+    firestorm_cluster.kubectl("apply", "--server-side", "-f", str(HERE / "crd.yaml"))  # also by several workers at once
     firestorm_cluster.wait("crd/greetings.example.com", "condition=Established")
     environment = {**os.environ, "KUBECONFIG": str(firestorm_cluster.kubeconfig)}
     with subprocess.Popen([sys.executable, str(HERE / "greeter.py")], env=environment) as process:
@@ -29,7 +29,8 @@ def test_a_greeting_is_answered(
 ) -> None:
     greeting = "{apiVersion: example.com/v1, kind: Greeting, metadata: {name: first}, spec: {name: Ada}}"
     firestorm_cluster.kubectl("apply", "-n", firestorm_namespace, "-f", "-", input=greeting)
-    firestorm_cluster.wait("greeting/first", "jsonpath={.status.message}=Hello, Ada!", namespace=firestorm_namespace)
+    answered = "jsonpath={.status.message}=Hello, Ada!"
+    firestorm_cluster.wait("greeting/first", answered, namespace=firestorm_namespace, timeout=60)
     assert operator.poll() is None
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Literal
 
 from firestorm.clusters import ephemeral_cluster
-from firestorm.clusters.environment import environment_of
+from firestorm.clusters.environment import ARTIFACTS, environment_of
 from firestorm.commands.output import say
 from firestorm.errors import FirestormError
 
@@ -51,7 +51,7 @@ def run(chosen: argparse.Namespace) -> int:
             progress=say,
         ) as cluster:
             say(f"the cluster {cluster.name} is up: {cluster.kubeconfig}")
-            status = _command(argv, environment_of(cluster))
+            status = _command(argv, {**environment_of(cluster), ARTIFACTS: str(chosen.artifacts.absolute())})
             if status != 0:
                 raise _CommandFailed(status, argv[0])
     except _CommandFailed as failed:

@@ -42,7 +42,8 @@ def project(home: Path, log: Path, pytester: pytest.Pytester, monkeypatch: pytes
     monkeypatch.setenv("OUTPUTS", json.dumps(OUTPUTS))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (COMPONENTS, LAB))))
     monkeypatch.setenv("FIRESTORM_KUBECTL", str(kubectl(log)))
-    monkeypatch.delenv("FIRESTORM_CLUSTER", raising=False)
+    for variable in ("FIRESTORM_CLUSTER", "FIRESTORM_ARTIFACTS"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(pytester.path)
     (pytester.path / "cluster.yaml").write_text(SPEC)
     return pytester

@@ -32,8 +32,11 @@ def ci(spec: Path, *options: str, command: tuple[str, ...]) -> int:
 
 
 def test_a_command_that_succeeds(spec: Path, tmp_path: Path) -> None:
-    assert ci(spec, command=("sh", "-c", f'test -f "$KUBECONFIG" && echo "$FIRESTORM_CLUSTER" >{tmp_path}/name')) == 0
-    assert (tmp_path / "name").read_text().startswith("ci-")
+    told = f'test -f "$KUBECONFIG" && echo "$FIRESTORM_CLUSTER $FIRESTORM_ARTIFACTS" >{tmp_path}/told'
+    assert ci(spec, command=("sh", "-c", told)) == 0
+    name, artifacts = (tmp_path / "told").read_text().split()
+    assert name.startswith("ci-")
+    assert artifacts == str(tmp_path / "firestorm-artifacts")
     assert Clusters().list() == ()
     assert not (tmp_path / "firestorm-artifacts").exists()
 
