@@ -46,17 +46,17 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def start(environment: dict[str, str], tmp_path: Path, *words: str) -> subprocess.Popen[str]:
-    log = (tmp_path / "log").open("w")
     artifacts = ["--artifacts", str(tmp_path / "artifacts")]
-    return subprocess.Popen(
-        [sys.executable, "-m", "firestorm.cli", "ci", "run", "--name", NAME, *artifacts, *words],
-        env=environment,
-        cwd=TREE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    with (tmp_path / "log").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "firestorm.cli", "ci", "run", "--name", NAME, *artifacts, *words],
+            env=environment,
+            cwd=TREE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def finish(process: subprocess.Popen[str], tmp_path: Path, seconds: float) -> tuple[int, str]:
