@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from firestorm.platforms.libvirt import private
+from firestorm.platforms.libvirt import egress, private
 from firestorm_lab import facts, packages
 from firestorm_lab.cache import Cache
 from firestorm_lab.development import TREE
@@ -30,7 +30,7 @@ _PACKAGES = ("curl", "gpg", "gpgv", "gpg-agent", "qemu-utils", "fdisk", "systemd
 
 def run(pytest_arguments: Sequence[str]) -> None:
     """Everything that CI runs. Raises LabError naming the first check that failed."""
-    packages.require((*_PACKAGES, *private.missing()))
+    packages.require((*_PACKAGES, *private.missing(), *egress.missing()))
     found = facts.collect(Cache.default())
     programs = found["programs"]
     environment = {
@@ -44,8 +44,18 @@ def run(pytest_arguments: Sequence[str]) -> None:
         ("formatting", ["ruff", "format", "--check", "--quiet", "."]),
         ("lint", ["ruff", "check", "--quiet", "."]),
         ("types", ["mypy"]),
-        ("tests", ["pytest", *pytest_arguments]),
+        *_tests(pytest_arguments),
     ):
         say(f"==> {name}")
         if subprocess.run(command, cwd=TREE, env=environment, check=False).returncode != 0:
             raise LabError(f"{name} failed: {' '.join(command)}")
+
+
+def _tests(arguments: Sequence[str]) -> tuple[tuple[str, list[str]], ...]:
+    """All tests: those that need no lab on all processors, a file on one of them; then those of machines, one by one."""
+    if arguments:
+        return (("tests", ["pytest", *arguments]),)
+    return (
+        ("tests without machines", ["pytest", "-q", "-n", "auto", "--dist", "loadfile", "-m", "not lab and not trial"]),
+        ("tests on machines", ["pytest", "-m", "lab and not trial"]),
+    )

@@ -23,7 +23,8 @@ Capture = pytest.CaptureFixture[str]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "FIRESTORM_REGISTER"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
-    monkeypatch.delenv("FIRESTORM_SITE", raising=False)
+    for variable in ("FIRESTORM_SITE", "FIRESTORM_KUBECTL"):
+        monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -23,6 +23,11 @@ _NETWORK, _RESOLVER = "100.127.255.0/24", "100.127.255.3"
 _PATIENCE = 10.0
 
 
+def require() -> None:
+    """Raise PlatformError, with what to install, if `open_egress` cannot work."""
+    tool(PACKAGE, PACKAGE)
+
+
 def missing() -> tuple[str, ...]:
     """The Debian packages to install before `open_egress` can work; none if it can."""
     return () if find(PACKAGE) else (PACKAGE,)

@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     name: str = arguments.name
     if arguments.command == "start":
+        if arguments.egress:
+            egress.require()  # before anything is started
         running = private.start(
             name, arguments.state_dir, service_address=arguments.service_address, progress=_progress
         )
