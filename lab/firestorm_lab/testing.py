@@ -52,7 +52,7 @@ def run(pytest_arguments: Sequence[str]) -> None:
 
 
 def _tests(arguments: Sequence[str]) -> tuple[tuple[str, list[str]], ...]:
-    """All tests: those that need no lab on all processors, a file on one of them; then those of machines, one by one."""
+    """All tests: those that need no machines on all processors, file by file; then those that do, one by one."""
     if arguments:
         return (("tests", ["pytest", *arguments]),)
     return (
