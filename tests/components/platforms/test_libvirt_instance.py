@@ -142,14 +142,15 @@ def test_waiting_is_told_and_bounded(tmp_path: Path, runtime_dir: Path, monkeypa
 
 
 def test_what_one_made_stays_until_the_last_leaves(
-    tmp_path: Path, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     masked = tmp_path / "var" / "libvirt"
     masked.parent.mkdir()
     monkeypatch.setattr(module, "MASKED", {"lib": masked})
     monkeypatch.setattr(module, "NETNS_DIR", tmp_path / "netns")
     monkeypatch.setattr(module, "_MOUNT_DIR", tmp_path / "var")  # was there before
-    first, second = Instance.of("a", tmp_path / "s1"), Instance.of("b", tmp_path / "s2")
+    short = tmp_path_factory.mktemp("s")  # a socket's path may have 107 bytes, and a test's name may be long
+    first, second = Instance.of("a", short / "1"), Instance.of("b", short / "2")
     records = {name: Record(boot=boot_id(), service_address="") for name in ("a", "b")}
     module.claim_host(first, records["a"])
     module.claim_host(second, records["b"])
