@@ -79,6 +79,7 @@ def test_the_example_passes(environment: dict[str, str], tmp_path: Path) -> None
     assert not (tmp_path / "artifacts").exists()
 
 
+@pytest.mark.trial  # four minutes more, for what differs from the other two only after the cluster is up
 def test_a_command_that_fails_leaves_evidence(environment: dict[str, str], tmp_path: Path) -> None:
     spec = tmp_path / "cluster.yaml"
     spec.write_text("controllers: {memory: 3GiB}\nworkers: []\n")
