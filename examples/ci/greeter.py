@@ -2,7 +2,7 @@
 
 from lightkube import Client
 from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
-from lightkube.types import PatchType
+from lightkube.types import OnErrorAction, OnErrorResult, PatchType
 
 Greeting = create_namespaced_resource("example.com", "v1", "Greeting", "greetings")
 
@@ -12,9 +12,14 @@ def answer(greeting: GenericNamespacedResource) -> dict[str, str]:
     return {"message": f"Hello, {greeting['spec']['name']}!"}
 
 
+def again(_error: Exception, count: int) -> OnErrorResult:
+    """Watch again, after a while: an API server that has just learned of a kind may first say 429."""
+    return OnErrorResult(OnErrorAction.RETRY, sleep=min(count, 10))
+
+
 def main() -> None:
     client = Client()
-    for event, greeting in client.watch(Greeting, namespace="*"):
+    for event, greeting in client.watch(Greeting, namespace="*", on_error=again):
         if event == "DELETED" or greeting.get("status") == answer(greeting):
             continue
         name, namespace = greeting.metadata.name, greeting.metadata.namespace
