@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from firestorm.clusters.shared import Shared
+from firestorm.errors import FirestormError
 
 if TYPE_CHECKING:
     from firestorm.clusters import RunningCluster
@@ -80,9 +81,14 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)  # after xdist has ended its workers
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if not hasattr(session.config, "workerinput"):
-        failed = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
-        session.config.stash[_SHARED].end(_teller(session.config), failed=failed)
+    if hasattr(session.config, "workerinput"):
+        return
+    failed, say = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED), _teller(session.config)
+    try:
+        session.config.stash[_SHARED].end(say, failed=failed)
+    except FirestormError as error:
+        say(f"error: {error}; `firestorm gc` tries again")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(wrapper=True)

@@ -29,7 +29,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _COLUMNS = 100  # of a screen that does not tell
 _OUTPUT = "how to print it (default: %(default)s)"
 _SPEC = "the cluster.yaml (default: the one it was last described by, else the site file's, and one worker)"
-_TTL = "when it expires, from now: 90m, 4h, 2d (default: {})"
+_TTL = "when a new cluster expires: 90m, 4h, 2d (default: {})"
 
 Commands = argparse._SubParsersAction
 Parser = argparse.ArgumentParser

@@ -236,6 +236,23 @@ def test_a_run_that_is_ended(project: pytest.Pytester, tmp_path: Path, number: s
         left_nothing()
 
 
+def test_a_cluster_that_does_not_end_fails_the_run(project: pytest.Pytester) -> None:
+    project.makeconftest(
+        """
+        from firestorm.clusters import ClusterError, shared
+
+        def end(*_, **__):
+            raise ClusterError("it does not want to end")
+
+        shared.Shared.end = end
+        """
+    )
+    project.makepyfile("def test_it(): pass")
+    done = run(project)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stderr.fnmatch_lines(["firestorm: error: it does not want to end; `firestorm gc` tries again"])
+
+
 def test_the_options_are_told_of(project: pytest.Pytester) -> None:
     done = run(project, "--help")
     done.stdout.fnmatch_lines(
