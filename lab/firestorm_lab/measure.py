@@ -66,7 +66,6 @@ def best_run(command: tuple[str, ...], times: int) -> Run:
 
 def run(command: tuple[str, ...]) -> Run:
     """One run of a program. Raises CalledProcessError when it fails."""
-    """One run of a program. Raises CalledProcessError when it fails."""
     said = subprocess.run((*_LAUNCHER, *command), check=True, stdout=subprocess.PIPE, text=True).stdout
     seconds, memory = map(float, said.split())
     return Run(seconds=seconds, memory=memory / 1024)
