@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from firestorm_lab import bench_butane, bench_commands, components, image
+from firestorm_lab import bench_butane, bench_commands, components, image, measure
 from firestorm_lab.cache import Cache
 from firestorm_lab.development import Development
 from firestorm_lab.errors import LabError
@@ -69,10 +69,10 @@ def run(name: str, report: Path) -> None:
     development.down()
     try:
         development.prepare({})
-        preview = _seconds(development.preview)
-        up = _seconds(development.up)
+        preview = measure.seconds(development.preview)
+        up = measure.seconds(development.up)
         phases: Mapping[str, float] = json.loads(development.output("seconds"))
-        again = _seconds(development.up)
+        again = measure.seconds(development.up)
     finally:
         development.down()
     rows = [
@@ -115,13 +115,6 @@ def _print(rows: list[Row], dominant: str) -> None:
     console = Console()
     console.print(table)
     console.print(f"the phase that dominates: {dominant}")
-
-
-def _seconds(action: object) -> float:
-    assert callable(action)
-    start = time.monotonic()
-    action()
-    return time.monotonic() - start
 
 
 def _floor(store: Cache) -> tuple[float, float]:

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from firestorm.clusters import Clusters
-from firestorm.clusters.running import KUBECTL
 from firestorm.clusters.site import VARIABLE
 from firestorm.platforms.libvirt.instance import Instance
-from firestorm_lab import facts, standin, tools
+from firestorm_lab import facts, standin
 from firestorm_lab.cache import Cache
 from firestorm_lab.development import Development
 from tests.end_to_end.running import assert_nothing_left, eventually
@@ -30,13 +29,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A user's, whose site file has clusters run the stand-in OS; nothing may be left of the cluster after it."""
     site = tmp_path / "site.yaml"
     site.write_text(standin.site_file(facts.collect(Cache.default()), sys.executable))
-    yield {
-        **os.environ,
-        **tools.ensure(Cache.default()).environment(),
-        VARIABLE: str(site),
-        KUBECTL: os.environ["FIRESTORM_KUBECTL"],
-        "PYTHONPATH": os.pathsep.join(str(TREE / part) for part in ("components", "butane", "lab")),
-    }
+    yield {**os.environ, VARIABLE: str(site)}
     development = Development.named(NAME)
     try:
         assert NAME not in {record.name for record in Clusters().list()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,17 +37,17 @@ class Check:
     remedy: str = ""
 
 
-def examine(spec: ClusterSpec, *, uri: str | None = None, served: bool = False) -> tuple[Check, ...]:
+def examine(spec: ClusterSpec, *, served: bool = False) -> tuple[Check, ...]:
     """Every check, for a cluster as `spec` describes it.
 
-    `uri` is the libvirt that it must use: without, it is the system's where this user may use it, else a private one;
-    `served` says that the site file has a server beside the machines, for which it is private, too.
+    Unless that names another libvirt than the system's, it is the system's where this user may use it, else a private
+    one; `served` says that the site file has a server beside the machines, for which it is private, too.
     """
-    own = uri is None and (served or not uses_system_libvirt())
+    own = spec.platform.uri == SYSTEM and (served or not uses_system_libvirt())
     return (
         *_guarded("tools", _tools),
         *_guarded("acceleration", lambda: _acceleration(spec)),
-        *_guarded("libvirt", lambda: _private(served) if own else _system(spec, uri or SYSTEM)),
+        *_guarded("libvirt", lambda: _private(served) if own else _system(spec)),
         *_guarded("room", lambda: _room(spec, own=own)),
         *_guarded("networks", lambda: _networks(spec, own=own)),
         *_guarded("inotify", _inotify),
@@ -62,30 +62,25 @@ def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
         yield Check(name=name, result="failed", found=str(error), remedy="see the message")
 
 
+def _problems(name: str, texts: Iterable[str]) -> Iterator[Check]:
+    """Failed checks of messages that tell what is wrong and, after a colon, what to do."""
+    for text in texts:
+        found, _, remedy = text.partition(": ")
+        yield Check(name=name, result="failed", found=found, remedy=remedy)
+
+
 def _tools() -> Iterator[Check]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    pulumi = shutil.which("pulumi", path=path)
-    yield (
-        Check(name="pulumi", result="ok", found=pulumi)
-        if pulumi
-        else Check(
-            name="pulumi",
-            result="failed",
-            found="not on PATH",
-            remedy="https://www.pulumi.com/docs/install/, then `pulumi plugin install resource libvirt 0.5.4`",
-        )
-    )
-    kubectl = os.environ.get(KUBECTL) or shutil.which("kubectl")
-    yield (
-        Check(name="kubectl", result="ok", found=kubectl)
-        if kubectl
-        else Check(
-            name="kubectl",
-            result="warning",
-            found="not on PATH",
-            remedy=f"https://kubernetes.io/docs/tasks/tools/, or {KUBECTL}=PATH; nodes come up without it",
-        )
-    )
+    install = "https://www.pulumi.com/docs/install/, then `pulumi plugin install resource libvirt 0.5.4`"
+    yield _program("pulumi", shutil.which("pulumi", path=path), "failed", install)
+    install = f"https://kubernetes.io/docs/tasks/tools/, or {KUBECTL}=PATH; nodes come up without it"
+    yield _program("kubectl", os.environ.get(KUBECTL) or shutil.which("kubectl"), "warning", install)
+
+
+def _program(name: str, path: str | None, without: Literal["warning", "failed"], install: str) -> Check:
+    if path:
+        return Check(name=name, result="ok", found=path)
+    return Check(name=name, result=without, found="not on PATH", remedy=install)
 
 
 def _acceleration(spec: ClusterSpec) -> Iterator[Check]:
@@ -125,18 +120,14 @@ def _private(served: bool) -> Iterator[Check]:
     )
 
 
-def _system(spec: ClusterSpec, uri: str) -> Iterator[Check]:
-    problems = preflight(uri)
-    if problems:
-        for text in problems:
-            found, _, remedy = text.partition(": ")
-            yield Check(name="libvirt", result="failed", found=found, remedy=remedy)
+def _system(spec: ClusterSpec) -> Iterator[Check]:
+    uri = spec.platform.uri
+    if problems := preflight(uri):
+        yield from _problems("libvirt", problems)
         return
     yield Check(name="libvirt", result="ok", found=uri)
     confined = access_problems(Path(LibvirtNames.of(spec).pool_path), Virsh(uri=uri).confinement())
-    for text in confined:
-        found, _, remedy = text.partition(": ")
-        yield Check(name="confinement", result="failed", found=found, remedy=remedy)
+    yield from _problems("confinement", confined)
     if not confined:
         yield Check(name="confinement", result="ok", found="QEMU may read Ignition configs and volumes")
 
@@ -157,9 +148,7 @@ def _room(spec: ClusterSpec, *, own: bool) -> Iterator[Check]:
         ),
         Register.default().entries(),
     )
-    for text in problems:
-        found, _, remedy = text.partition(": ")
-        yield Check(name="room", result="failed", found=found, remedy=remedy)
+    yield from _problems("room", problems)
     if not problems:
         found = (
             f"{len(spec.nodes)} machines with {memory / 1024:.1f} GiB of memory fit, and {disk / 2**30:.0f} GiB of disk"
@@ -168,20 +157,19 @@ def _room(spec: ClusterSpec, *, own: bool) -> Iterator[Check]:
 
 
 def _networks(spec: ClusterSpec, *, own: bool) -> Iterator[Check]:
-    entries = Register.default().entries()
-    used = [f"{entry.nodes} ({entry.record.name})" for entry in entries]
-    routes = [] if own else [f"{cidr} ({interface})" for cidr, interface in HostFacts.gather().routes]
-    yield Check(name="networks", result="ok", found=f"in use: {', '.join([*used, *routes]) or 'none'}")
-    if not own:
-        for cidr, interface in HostFacts.gather().routes:
-            for title, network in (("pods", spec.network.pods), ("services", spec.network.services)):
-                if network.overlaps(type(network)(cidr)):
-                    yield Check(
-                        name="networks",
-                        result="failed",
-                        found=f"network.{title} {network} overlaps {cidr} of {interface}",
-                        remedy=f"set network.{title} to another range",
-                    )
+    used = [f"{entry.nodes} ({entry.record.name})" for entry in Register.default().entries()]
+    routes = () if own else HostFacts.gather().routes
+    used += [f"{cidr} ({interface})" for cidr, interface in routes]
+    yield Check(name="networks", result="ok", found=f"in use: {', '.join(used) or 'none'}")
+    for cidr, interface in routes:
+        for title, network in (("pods", spec.network.pods), ("services", spec.network.services)):
+            if network.overlaps(type(network)(cidr)):
+                yield Check(
+                    name="networks",
+                    result="failed",
+                    found=f"network.{title} {network} overlaps {cidr} of {interface}",
+                    remedy=f"set network.{title} to another range",
+                )
 
 
 def _inotify() -> Iterator[Check]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from firestorm.clusters import record
+from firestorm.clusters import names, record
 from firestorm.clusters.files import Progress, silent
 from firestorm.clusters.known import Clusters, exists
 from firestorm.clusters.record import Keeper
@@ -88,7 +87,7 @@ def _unused(clusters: Clusters) -> str:
     """A name that no cluster here has; the register settles what two choose at once."""
     taken = {record.name for record in clusters.list()}
     for _ in range(_NAMES):
-        name = f"ci-{secrets.token_hex(4)}"
+        name = names.fresh()
         if name not in taken:
             return name
     raise ClusterError("no unused name was found: give one")

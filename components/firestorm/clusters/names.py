@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?")
+
+
+def fresh() -> str:
+    """A name for a cluster that is to have none in particular; chance alone makes it one that nobody has."""
+    return f"ci-{secrets.token_hex(4)}"
 
 
 def problem(name: str) -> str:

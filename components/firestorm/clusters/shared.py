@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from firestorm.clusters import names, record
 from firestorm.errors import ClusterError, FirestormError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Shared:
     def new(cls, *, spec: Path | None, keep: Keep, artifacts: Path, reuse: str | None) -> Shared:
         """For a run that this process leads."""
         return cls(
-            name=reuse or f"ci-{secrets.token_hex(4)}",
+            name=reuse or names.fresh(),
             reuse=reuse is not None,
             spec=None if spec is None else str(spec.absolute()),
             keep=keep,
@@ -67,7 +67,7 @@ class Shared:
         with self._agreed(clusters) as failure:
             if failure.exists():
                 raise ClusterError(failure.read_text())
-            if any(one.name == self.name for one in clusters.list()):
+            if self._is_there(clusters):
                 return clusters.connect(self.name)
             try:
                 return self._up(clusters, say)
@@ -100,7 +100,7 @@ class Shared:
         if self.reuse:
             return
         clusters = Clusters()
-        if any(one.name == self.name for one in clusters.list()):
+        if self._is_there(clusters):
             if self.keep == "always" or (self.keep == "on-failure" and failed):
                 clusters.keep(self.name)
                 say(f"the cluster {self.name} stays until it expires: `firestorm down {self.name}` ends it")
@@ -109,13 +109,14 @@ class Shared:
                 clusters.down(self.name, progress=say)
         shutil.rmtree(self._place(clusters), ignore_errors=True)
 
-    def _up(self, clusters: Clusters, say: Progress) -> RunningCluster:
-        from firestorm.clusters.record import Keeper
+    def _is_there(self, clusters: Clusters) -> bool:
+        return record.read(clusters.home / self.name) is not None
 
+    def _up(self, clusters: Clusters, say: Progress) -> RunningCluster:
         say(f"bringing up the cluster {self.name} for this run")
         args: Mapping[str, object] | Path = Path(self.spec) if self.spec else {}
         cluster = clusters.up(args, name=self.name, ttl=TTL, progress=say, ephemeral=True)
-        clusters.life(self.name).note(keeper=Keeper.of(self.leader))
+        clusters.life(self.name).note(keeper=record.Keeper.of(self.leader))
         return cluster
 
     @contextmanager

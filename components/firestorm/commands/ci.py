@@ -16,10 +16,11 @@ from typing import Literal
 from firestorm.clusters import ephemeral_cluster
 from firestorm.clusters.environment import ARTIFACTS, environment_of
 from firestorm.commands.output import say
+from firestorm.commands.run import INTERRUPTED, cannot_run
 from firestorm.errors import FirestormError
 
-OURS, NOT_RUNNABLE, NOT_FOUND = 125, 126, 127
-"""Exit statuses that tell failures of the cluster from those of the command; as `docker run` and `env` have them."""
+OURS = 125
+"""The exit status that tells a failure of the cluster from those of the command; as `docker run` and `env` have it."""
 GRACE = 60.0
 """Seconds that the command has to end itself after Ctrl-C or SIGTERM."""
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -28,7 +29,7 @@ https://docs.github.com/actions/reference/workflows-and-actions/workflow-command
 _KEEP: Mapping[str, bool | Literal["on-failure"]] = {"never": False, "on-failure": "on-failure", "always": True}
 
 
-class _CommandFailed(Exception):  # noqa: N818 - never escapes this module
+class _CommandError(Exception):
     def __init__(self, status: int, words: str) -> None:
         super().__init__(f"{words} ended with status {status}")
         self.status = status
@@ -53,8 +54,8 @@ def run(chosen: argparse.Namespace) -> int:
             say(f"the cluster {cluster.name} is up: {cluster.kubeconfig}")
             status = _command(argv, {**environment_of(cluster), ARTIFACTS: str(chosen.artifacts.absolute())})
             if status != 0:
-                raise _CommandFailed(status, argv[0])
-    except _CommandFailed as failed:
+                raise _CommandError(status, argv[0])
+    except _CommandError as failed:
         evidence.tell(failed, str(failed))
         return OURS if _notes(failed) else failed.status
     except FirestormError as error:
@@ -62,7 +63,7 @@ def run(chosen: argparse.Namespace) -> int:
         return OURS
     except KeyboardInterrupt as interrupt:
         evidence.tell(interrupt, "interrupted")
-        return 130
+        return INTERRUPTED
     except SystemExit as exit_:
         evidence.tell(exit_, "told to end")
         raise
@@ -78,8 +79,7 @@ def _command(argv: list[str], environment: Mapping[str, str]) -> int:
     try:
         process = subprocess.Popen(argv, env=environment)
     except OSError as error:
-        say(f"error: {argv[0]} cannot be run: {error.strerror}")
-        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
+        return cannot_run(argv[0], error)
     try:
         status = process.wait()
     except BaseException as error:

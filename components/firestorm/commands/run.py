@@ -14,6 +14,8 @@ from firestorm.commands.output import say
 from firestorm.errors import FirestormError
 
 FAILED, INTERRUPTED = 1, 130
+NOT_RUNNABLE, NOT_FOUND = 126, 127
+"""Of a user's command, as a shell has them."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -35,6 +37,12 @@ def run(chosen: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return status
+
+
+def cannot_run(program: str, error: OSError) -> int:
+    """Say why a user's command cannot be run; the exit status."""
+    say(f"error: {program} cannot be run: {error.strerror}")
+    return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
 
 
 def function(name: str) -> Callable[[argparse.Namespace], int]:

@@ -11,6 +11,7 @@ from typing import Any
 from firestorm.clusters import Clusters, RunningCluster, document
 from firestorm.clusters.environment import environment_of
 from firestorm.commands.output import plain_record, print_json, print_table, say, time
+from firestorm.commands.run import cannot_run
 from firestorm.errors import ClusterError
 
 NODE_COLUMNS = {
@@ -73,8 +74,7 @@ def exec_(chosen: argparse.Namespace) -> int:
     try:
         os.execvpe(chosen.argv[0], chosen.argv, environment_of(cluster))
     except OSError as error:
-        say(f"error: {chosen.argv[0]} cannot be run: {error.strerror}")
-        return 127 if isinstance(error, FileNotFoundError) else 126
+        return cannot_run(chosen.argv[0], error)
 
 
 def collect(chosen: argparse.Namespace) -> int:

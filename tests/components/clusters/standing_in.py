@@ -86,6 +86,24 @@ DOMAIN = {"type": "libvirt:index/domain:Domain", "id": "uuid-1"}
 HOLDINGS = Holdings(description="firestorm:dev", domains=("dev-worker-0",), networks=(("firestorm-dev", "10.17.0.1"),))
 
 
+SPEC = """\
+platform:
+  libvirt: {uri: "qemu:///system"}
+controllers: {memory: 2GiB}
+workers: []
+"""
+
+
+def refuse(directory: Path, command: str) -> Path:
+    """Have the program in Pulumi's place, in `directory`/bin, fail at this command, whichever cluster it is for."""
+    program = directory / "bin" / "pulumi"
+    behaviour = 'what = behaviour.get(name, "")'
+    text = program.read_text()
+    assert behaviour in text
+    program.write_text(text.replace(behaviour, f'what = "fail" * (name == "{command}")'))
+    return program
+
+
 def put(home: Path, name: str, content: object) -> None:
     (home / name).write_text(json.dumps(content))
 

@@ -13,14 +13,8 @@ from pathlib import Path
 import pytest
 
 from firestorm.clusters import Clusters
-from tests.components.clusters.standing_in import COMPONENTS, LAB, OUTPUTS, wait_for
+from tests.components.clusters.standing_in import COMPONENTS, LAB, OUTPUTS, SPEC, refuse, wait_for
 
-SPEC = """\
-platform:
-  libvirt: {uri: "qemu:///system"}
-controllers: {memory: 2GiB}
-workers: []
-"""
 # A kubectl that writes down what it was told, and of which a test may want that it fails.
 KUBECTL = """\
 #!/bin/sh
@@ -154,9 +148,8 @@ def test_evidence_has_its_limit_and_tests_without_the_cluster_have_none(project:
 def test_a_cluster_that_does_not_come_up_fails_every_test_at_once(
     project: pytest.Pytester, tmp_path: Path, workers: str
 ) -> None:
-    program = tmp_path / "bin" / "pulumi"
-    text = program.read_text().replace('what = behaviour.get(name, "")', 'what = "fail" * (name == "up")')
-    program.write_text(text.replace('(home / "calls")', f"Path({str(tmp_path / 'calls')!r})"))
+    program = refuse(tmp_path, "up")
+    program.write_text(program.read_text().replace('(home / "calls")', f"Path({str(tmp_path / 'calls')!r})"))
     project.makepyfile(TWO)
     done = run(project, "-n", workers)
     done.assert_outcomes(errors=2)

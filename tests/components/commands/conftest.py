@@ -11,13 +11,6 @@ from tests.components.clusters.standing_in import OUTPUTS
 
 __all__ = ["home"]
 
-SPEC = """\
-platform:
-  libvirt: {uri: "qemu:///system"}
-controllers: {memory: 2GiB}
-workers: []
-"""
-
 
 @pytest.fixture
 def outputs(home: object, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:

@@ -12,9 +12,8 @@ import pytest
 
 from firestorm.cli import main
 from firestorm.clusters import Clusters
-from tests.components.clusters.standing_in import COMPONENTS, LAB, wait_for
+from tests.components.clusters.standing_in import COMPONENTS, LAB, SPEC, refuse, wait_for
 from tests.components.clusters.test_ephemeral_cluster import NO_PRIVATE
-from tests.components.commands.conftest import SPEC
 
 Capture = pytest.CaptureFixture[str]
 
@@ -61,8 +60,7 @@ def test_a_command_that_fails(
 def test_a_cluster_that_does_not_come_up(
     spec: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = tmp_path / "bin" / "pulumi"
-    program.write_text(program.read_text().replace('what = behaviour.get(name, "")', 'what = "fail" * (name == "up")'))
+    refuse(tmp_path, "up")
     assert ci(spec, command=("touch", str(tmp_path / "ran"))) == 125
     assert not (tmp_path / "ran").exists()
     assert "it does not want to" in capsys.readouterr().err

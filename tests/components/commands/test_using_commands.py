@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from firestorm.cli import main
-from tests.components.clusters.standing_in import COMPONENTS, LAB, calls
-from tests.components.commands.conftest import SPEC
+from tests.components.clusters.standing_in import COMPONENTS, LAB, SPEC, calls
 
 Capture = pytest.CaptureFixture[str]
 
