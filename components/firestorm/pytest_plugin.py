@@ -122,8 +122,7 @@ def _attach(item: pytest.Item, report: Any, call: pytest.CallInfo[None]) -> None
         return
     error = call.excinfo.exconly() if call.excinfo is not None else None
     name = re.sub("[^A-Za-z0-9_.-]+", "-", item.nodeid).strip("-")
-    known = Path(shared.artifacts) / "up" / "summary.md"  # of a cluster that did not come up, for all tests
-    summary = known if report.when == "setup" and known.exists() else shared.collect(name, error, _teller(item.config))
+    summary = shared.collect(name, error, _teller(item.config))
     if summary is None:
         return
     collected.append(name)

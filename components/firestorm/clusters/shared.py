@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Keep = Literal["never", "on-failure", "always"]
 TTL = timedelta(hours=1)
+_UP = "up"  # where evidence of a cluster goes that did not come up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +73,23 @@ class Shared:
             try:
                 return self._up(clusters, say)
             except FirestormError as error:
+                self.collect(_UP, str(error), say)
                 failure.write_text(str(error))
-                if (summary := self.collect("up", str(error), say)) is not None:
-                    say(f"evidence is in {summary.parent}")
                 raise
 
     def collect(self, name: str, error: str | None, say: Progress) -> Path | None:
-        """Evidence in the directory `name` of the artifacts; its summary, None if there is none to be had."""
+        """Evidence in the directory `name` of the artifacts; its summary, None if there is none to be had.
+
+        Of a cluster that did not come up in this run, it is what was collected then.
+        """
         from firestorm.clusters import Clusters
         from firestorm.clusters.evidence import collect
 
-        into = Path(self.artifacts) / name
-        home = Clusters().home / self.name
+        clusters = Clusters()
+        home, into = clusters.home / self.name, Path(self.artifacts) / name
+        if self._failure(clusters).exists():
+            summary = into.with_name(_UP) / "summary.md"
+            return summary if summary.exists() else None
         if not home.exists():
             return None
         try:
@@ -126,7 +132,10 @@ class Shared:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (place / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield place / "failure"
+            yield self._failure(clusters)
+
+    def _failure(self, clusters: Clusters) -> Path:
+        return self._place(clusters) / "failure"
 
     def _place(self, clusters: Clusters) -> Path:
         return clusters.home / f".shared-{self.name}"

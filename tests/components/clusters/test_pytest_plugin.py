@@ -127,6 +127,26 @@ def test_a_failed_test_has_evidence(project: pytest.Pytester) -> None:
     left_nothing()
 
 
+def test_evidence_of_an_earlier_run_is_not_taken_for_this_ones(project: pytest.Pytester) -> None:
+    earlier = project.path / "firestorm-artifacts" / "up" / "summary.md"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("# of an earlier run\n")
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def broken(firestorm_cluster): raise ValueError
+
+        def test_it(broken): pass
+        """
+    )
+    done = run(project)
+    done.assert_outcomes(errors=1)
+    done.stdout.fnmatch_lines(["*evidence of the cluster*", "# Cluster ci-*"])
+    done.stdout.no_fnmatch_line("*of an earlier run*")
+
+
 def test_evidence_has_its_limit_and_tests_without_the_cluster_have_none(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
