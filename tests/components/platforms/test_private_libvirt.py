@@ -222,8 +222,9 @@ def test_a_server_inside_is_kept_or_replaced_with_its_children(place: Place) -> 
     second = serve(200)
     assert not supervision.alive(first)
     assert supervision.alive(second)
-    inside = supervision.namespace_of(second.pid)
-    assert inside == supervision.identity(Path("/run/netns", place.namespace))
+    inside = supervision.identity(Path("/run/netns", place.namespace))
+    assert inside is not None
+    assert supervision.wait(lambda: supervision.namespace_of(second.pid) == inside, 5)  # it goes in after its start
 
     def sleepers() -> list[str]:
         found = (Path(f"/proc/{p}/cmdline") for p in supervision.pids() if supervision.namespace_of(p) == inside)
