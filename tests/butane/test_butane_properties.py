@@ -93,11 +93,23 @@ def unordered(value: Any) -> Any:
     return sorted(map(json.dumps, map(unordered, value))) if isinstance(value, list) else value
 
 
+def each_path_is_of_one_kind(*configs: dict[str, Any]) -> bool:
+    """Whether no path is a file here and a directory or a link there: what takes its place makes it forget what it
+    was, and that comes back only if what took its place has already been replaced in its turn."""
+    found: dict[Any, set[str]] = {}
+    for config in configs:
+        for kind in ("files", "directories", "links"):
+            for entry in config.get("storage", {}).get(kind, []):
+                found.setdefault(entry["path"], set()).add(kind)
+    return all(len(kinds) == 1 for kinds in found.values())
+
+
 @BUSY
 @given(ignition, ignition, ignition)
 @example(*(ConfigGenerator(4, seed).make() for seed in (948757036, 4943193, 948757036)))
 @example(*(ConfigGenerator(4, 72680).make() for _ in range(3)))
 @example(*(ConfigGenerator(minor, seed).make() for minor, seed in ((3, 9999999), (7, 5), (7, 5))))
+@example(*(ConfigGenerator(minor, seed).make() for minor, seed in ((2, 100), (0, 113546), (2, 100))))
 def test_merging_is_associative_but_for_order_and_keeps_its_arguments(
     a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]
 ) -> None:
@@ -110,7 +122,8 @@ def test_merging_is_associative_but_for_order_and_keeps_its_arguments(
     except ButaneError:
         return
     assert json.dumps([a, b, c]) == before
-    assert unordered(left) == unordered(right) or not (validate(a).ok and validate(b).ok and validate(c).ok)
+    if all(validate(config).ok for config in (a, b, c)) and each_path_is_of_one_kind(a, b, c):
+        assert unordered(left) == unordered(right)
 
 
 @BUSY
