@@ -100,7 +100,6 @@ FLANNEL_MODULE = GoModule(
             cgo=True,  # its UDP backend, which cannot be left out on amd64
             static=True,
         ),
-        Binary(name="install-conf", package="github.com/flannel-io/flannel/cmd/install_conf"),
     ),
 )
 COREDNS_MODULE = GoModule(name="coredns", binaries=(Binary(name="coredns", package="github.com/coredns/coredns"),))

@@ -104,9 +104,7 @@ def images(programs: Components, root: Path) -> tuple[OciImage, ...]:
     etcd = Layer(entries=tuple(_local(name, programs) for name in ("etcd", "etcdctl")))
     coredns = Entry(path="/coredns", source=programs["coredns"], capabilities=_NET_BIND_SERVICE)
     shell, netfilter = _busybox(root), _netfilter(root)
-    flannel = Layer(
-        entries=tuple(Entry(path=f"/opt/bin/{name}", source=programs[name]) for name in ("flanneld", "install-conf"))
-    )
+    flannel = Layer(entries=(Entry(path="/opt/bin/flanneld", source=programs["flanneld"]),))
     return (
         *(
             OciImage(

@@ -18,7 +18,7 @@ import pytest
 from firestorm.node import NodeConfig, preview_config
 from tests.components.node.node_configs import MakeCluster, content, each_machine, files, node_of, text, units
 
-SYSTEM_PROGRAMS = ("bin/sh", "usr/bin/containerd", "usr/bin/tar", "usr/bin/touch")
+SYSTEM_PROGRAMS = ("bin/sh", *(f"usr/bin/{name}" for name in ("containerd", "cp", "mv", "tar", "touch")))
 SYSTEM_TARGETS = ("sysinit", "basic", "shutdown", "multi-user", "network-online")
 CONTAINERD = "[Unit]\nDescription=containerd\n\n[Service]\nExecStart=/usr/bin/containerd\n"
 
@@ -69,6 +69,8 @@ def test_units_and_dropins_are_right(with_snippet: MakeCluster, tmp_path: Path, 
     spec = with_snippet(system)
     names = lay_out(preview_config(spec, node_of(spec, role)), tmp_path / "root")
     expected = {
+        "cni-config.path",
+        "cni-config.service",
         "cni-plugins.service",
         "containerd.service",
         "firestorm-booted.service",

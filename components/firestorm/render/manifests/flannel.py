@@ -28,13 +28,16 @@ NAMESPACE = "kube-flannel"
 _NAME = "flannel"
 _CONFIG_DIRECTORY = "/etc/kube-flannel"
 _CNI_BINARIES = "/opt/cni/bin"
-_CNI_CONFIGS = "/etc/cni/net.d"
 _RUN = "/run/flannel"
 _HEALTH_PORT = 8473  # beside VXLAN's 8472, which is UDP; on loopback
 
 
 def flannel(spec: ClusterSpec, release: Release) -> list[Object]:
-    """The DaemonSet and what it needs, in a namespace of its own."""
+    """The DaemonSet and what it needs, in a namespace of its own.
+
+    The CNI configuration is the node's own (cni-config.path): it makes a node ready for pods, and has to come after the
+    subnet that flannel writes, where an init container would come before it.
+    """
     account, subject = service_account(_NAME, NAMESPACE)
     labels = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
     return [
@@ -44,7 +47,7 @@ def flannel(spec: ClusterSpec, release: Release) -> list[Object]:
             "firestorm:flannel", [("", ["nodes"], ["get", "list", "watch"]), ("", ["nodes/status"], ["patch"])]
         ),
         cluster_role_binding("firestorm:flannel", "firestorm:flannel", subject),
-        config_map(_NAME, NAMESPACE, {"net-conf.json": _network(spec), "cni-conf.json": _cni()}),
+        config_map(_NAME, NAMESPACE, {"net-conf.json": _network(spec)}),
         daemon_set(_NAME, NAMESPACE, {"k8s-app": _NAME}, _pod(spec, release)),
     ]
 
@@ -53,67 +56,35 @@ def _network(spec: ClusterSpec) -> str:
     return _json({"Network": str(spec.network.pods), "EnableNFTables": True, "Backend": {"Type": "vxlan"}})
 
 
-def _cni() -> str:
-    return _json(
-        {
-            "cniVersion": "1.0.0",
-            "name": "firestorm",
-            "plugins": [
-                {"type": "flannel", "delegate": {"hairpinMode": True, "isDefaultGateway": True}},
-                {"type": "portmap", "capabilities": {"portMappings": True}},
-            ],
-        }
-    )
-
-
 def _pod(spec: ClusterSpec, release: Release) -> Object:
     security: Object = {"seccompProfile": seccomp()}
     if any_selinux(spec):
         security["seLinuxOptions"] = {"type": "spc_t"}
-    images = release.images
     return {
         "serviceAccountName": _NAME,
         "securityContext": security,
-        "initContainers": [
-            # The CNI configuration comes last: with it the node counts as ready for pods.
-            _copy("install-plugin", images.flannel_cni, ["cp", "-f", "/flannel", f"{_CNI_BINARIES}/flannel"], "plugin"),
-            _copy(
-                "install-config",
-                images.flannel,
-                [
-                    "/opt/bin/install-conf",
-                    f"{_CONFIG_DIRECTORY}/cni-conf.json",
-                    f"{_CNI_CONFIGS}/10-flannel.conflist",
-                ],
-                "cni",
-            ),
-        ],
+        "initContainers": [_install_plugin(release)],
         "containers": [_container(spec, release)],
         "volumes": [
             {"name": "plugin", "hostPath": {"path": _CNI_BINARIES, "type": "DirectoryOrCreate"}},
-            {"name": "cni", "hostPath": {"path": _CNI_CONFIGS, "type": "DirectoryOrCreate"}},
             {"name": "run", "hostPath": {"path": _RUN, "type": "DirectoryOrCreate"}},
             {"name": "config", "configMap": {"name": _NAME}},
         ],
     }
 
 
-def _copy(name: str, image: str, command: list[str], volume: str) -> Object:
-    target = {"plugin": _CNI_BINARIES, "cni": _CNI_CONFIGS}[volume]
-    mounts: list[Object] = [{"name": volume, "mountPath": target}]
-    if volume == "cni":
-        mounts.append({"name": "config", "mountPath": _CONFIG_DIRECTORY, "readOnly": True})
+def _install_plugin(release: Release) -> Object:
     return {
-        "name": name,
-        "image": image,
-        "command": command,
+        "name": "install-plugin",
+        "image": release.images.flannel_cni,
+        "command": ["cp", "-f", "/flannel", f"{_CNI_BINARIES}/flannel"],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
         "resources": {"requests": {"cpu": "10m", "memory": "10Mi"}},
-        "volumeMounts": mounts,
+        "volumeMounts": [{"name": "plugin", "mountPath": _CNI_BINARIES}],
     }
 
 
