@@ -1,4 +1,5 @@
-"""`make bench`: how long preview and up take, beside the floor that this machine sets, and the compiler's own part.
+"""`make bench`: how long preview, up and a CI job's cluster take, beside the floor that this machine sets; and the
+parts of the compiler and the command line.
 
 The floor is what no deployer can be faster than on the same image: the machine booting to userspace with an empty
 Ignition config, and then etcd and kube-apiserver starting alone in it. Ratios against it hold where seconds, on a
@@ -21,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from firestorm_lab import bench_butane, bench_commands, components, image, measure
+from firestorm_lab import bench_butane, bench_ci, bench_commands, components, image, measure
 from firestorm_lab.cache import Cache
 from firestorm_lab.development import Development
 from firestorm_lab.errors import LabError
@@ -75,6 +76,7 @@ def run(name: str, report: Path) -> None:
         again = measure.seconds(development.up)
     finally:
         development.down()
+    jobs = bench_ci.run(store)
     rows = [
         Row(name="floor: boot with an empty Ignition config", seconds=boot),
         Row(name="floor: etcd and kube-apiserver alone", seconds=serve),
@@ -83,9 +85,14 @@ def run(name: str, report: Path) -> None:
         *(Row(name=f"up, until {phase}", seconds=seconds, ratio=seconds / floor) for phase, seconds in phases.items()),
         Row(name="up", seconds=up, ratio=up / floor, most="2.0 floors"),
         Row(name="up again, without changes", seconds=again, ratio=again / floor),
+        Row(name="ci run, cold: the image is made first", seconds=jobs.cold, ratio=jobs.cold / floor),
+        Row(name="ci run, warm", seconds=jobs.warm, ratio=jobs.warm / floor, most="0.6 of cold"),
+        Row(name="ci run, from a snapshot", seconds=jobs.snapshot, ratio=jobs.snapshot / floor),
     ]
     dominant = _dominant(phases)
-    _print(rows, dominant)
+    _print(rows)
+    say(f"the phase that dominates: {dominant}")
+    say(f"ci run: warm is {jobs.warm / jobs.cold:.2f} of cold, from a snapshot {jobs.snapshot / jobs.warm:.2f} of warm")
     compiler = bench_butane.run(components.ensure(store)["butane"])
     commands = bench_commands.run()
     result = {
@@ -108,13 +115,11 @@ def _dominant(phases: Mapping[str, float]) -> str:
     return max(shares, key=lambda phase: shares[phase])
 
 
-def _print(rows: list[Row], dominant: str) -> None:
+def _print(rows: list[Row]) -> None:
     table = Table("what", "seconds", "÷ floor", "at most")
     for row in rows:
         table.add_row(row.name, f"{row.seconds:.1f}", "" if row.ratio is None else f"{row.ratio:.2f}", row.most)
-    console = Console()
-    console.print(table)
-    console.print(f"the phase that dominates: {dominant}")
+    Console().print(table)
 
 
 def _floor(store: Cache) -> tuple[float, float]:

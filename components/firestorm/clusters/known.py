@@ -57,10 +57,13 @@ class Clusters:
         """
         from firestorm.clusters.running import RunningCluster
 
-        given, source = _read(args)
+        given, source = read_args(args)
         life = self.life(name, progress)
-        if ephemeral and record.read(life.home) is not None:
+        there = record.read(life.home)
+        if ephemeral and there is not None:
             raise ClusterError(exists(name))
+        if there is not None and there.state == "resting":
+            raise ClusterError(f"{name} rests for a run with a snapshot: `firestorm down {name}` removes it")
         with life.working("up"):
             life.prepare(given, source, site=_site(), ttl=ttl)
             life.up(keep=not ephemeral)
@@ -105,7 +108,7 @@ class Clusters:
         """
         from firestorm.clusters.planning import restored, what_changes
 
-        given, source = _read(args)
+        given, source = read_args(args)
         life = self.life(name, progress)
         there = record.read(life.home)
         with life.working("plan"):
@@ -149,7 +152,8 @@ def _checked(name: str) -> str:
     return name
 
 
-def _read(args: Mapping[str, Any] | Path) -> tuple[Mapping[str, Any], spec.Source | None]:
+def read_args(args: Mapping[str, Any] | Path) -> tuple[Mapping[str, Any], spec.Source | None]:
+    """A cluster.yaml's content, and where it came from if `args` is its path. Raises SpecError."""
     if isinstance(args, Mapping):
         return args, None
     from firestorm.spec.files import read

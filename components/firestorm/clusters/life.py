@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firestorm import spec
-from firestorm.clusters import document, kubeconfigs, leftovers, record, runs
+from firestorm.clusters import kubeconfigs, leftovers, record, runs
 from firestorm.clusters.files import Progress, give, remove_home, silent, write_private
 from firestorm.clusters.marks import instance_record
 from firestorm.clusters.preparation import Preparation
@@ -104,8 +104,7 @@ class Life:
         SpecError for a wrong document, ClusterError or PlatformError when something is taken or cannot be started.
         """
         site = site or Site()
-        whole = document.absolute(document.whole(self.name, given), source.directory if source else Path.cwd())
-        whole = site.under(whole, private.DEFAULT_SERVICE_ADDRESS)
+        whole = site.document(self.name, given, source)
         spec.parse(whole, source=source)
         with self.working("up"):
             before = self.record

@@ -21,7 +21,8 @@ from typing import Any, Literal, get_args
 from firestorm.clusters.files import give, write_private
 from firestorm.errors import ClusterError
 
-State = Literal["coming up", "up", "failed", "going down"]
+State = Literal["coming up", "up", "resting", "failed", "going down"]
+"""Of a cluster that rests, nothing runs; a run with a snapshot goes on from it (`snapshots`)."""
 FILE = "cluster.json"
 
 

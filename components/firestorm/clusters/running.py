@@ -43,6 +43,8 @@ class RunningCluster:
             raise ClusterError(f"there is no cluster {life.name}: `{life.says('up')}` makes one")
         if not outputs:
             raise ClusterError(f"the cluster {life.name} has not come up ({found.state}): `{life.says('up')}` goes on")
+        if found.state == "resting":
+            raise ClusterError(f"the cluster {life.name} rests: `firestorm ci run --snapshot` goes on from it")
         return cls(
             name=life.name,
             id=found.id,

@@ -18,6 +18,8 @@ from typing import Any
 
 from firestorm.clusters import document
 from firestorm.errors import Problem, SpecError
+from firestorm.platforms.libvirt.private import DEFAULT_SERVICE_ADDRESS
+from firestorm.spec import Source
 from firestorm.spec.files import read
 
 VARIABLE = "FIRESTORM_SITE"
@@ -46,6 +48,12 @@ class Site:
         ):
             cluster = {key: value for key, value in cluster.items() if key != "os"}
         return _merged(cluster, given)
+
+    def document(self, name: str, given: Mapping[str, Any], source: Source | None) -> dict[str, Any]:
+        """The whole document of the cluster `name` that `given` describes, with absolute paths; `source` tells where
+        that came from."""
+        whole = document.absolute(document.whole(name, given), source.directory if source else Path.cwd())
+        return self.under(whole, DEFAULT_SERVICE_ADDRESS)
 
     def command(self, address: str) -> list[str]:
         """The server's command."""

@@ -41,6 +41,9 @@ def run(chosen: argparse.Namespace) -> int:
     if not argv:
         say("error: no command: write it after `--`, as in `firestorm ci run -- pytest`")
         return 2
+    if chosen.snapshot is not None and chosen.name is not None:
+        say("error: --snapshot: its cluster has a name of its own; leave out --name")
+        return 2
     evidence = _Evidence(chosen.artifacts)
     try:
         with ephemeral_cluster(
@@ -49,6 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
             ttl=chosen.ttl,
             artifacts=chosen.artifacts,
             keep=_KEEP[chosen.keep],
+            snapshot=chosen.snapshot,
             progress=say,
         ) as cluster:
             say(f"the cluster {cluster.name} is up: {cluster.kubeconfig}")

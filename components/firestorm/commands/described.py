@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firestorm.clusters import document, site
-from firestorm.platforms.libvirt import private
+from firestorm.clusters import site
 from firestorm.spec import ClusterSpec, parse
 from firestorm.spec.files import read
 
@@ -19,7 +18,6 @@ def described(path: Path | None, over: Mapping[str, Any] | None = None) -> Clust
 
     Raises SpecError with every problem.
     """
-    given, source = read(str(path)) if path is not None else ({}, None)
-    whole = document.absolute({"name": _NAME, **given}, source.directory if source else Path.cwd())
-    whole = site.load().under({**whole, **(over or {})}, private.DEFAULT_SERVICE_ADDRESS)
-    return parse(whole, source=source)
+    found, source = read(str(path)) if path is not None else ({}, None)
+    given: dict[str, Any] = {"name": _NAME, **found, **(over or {})}
+    return parse(site.load().document(given["name"], given, source), source=source)

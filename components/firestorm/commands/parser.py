@@ -114,6 +114,14 @@ def _ci(ci: Parser) -> None:
         help="where evidence of a failure goes (default: %(default)s)",
     )
     run.add_argument(
+        "--snapshot",
+        type=duration,
+        metavar="AGE",
+        nargs="?",
+        const="24h",
+        help="go on from where an earlier run's cluster was Ready, at most that long ago (default: %(const)s)",
+    )
+    run.add_argument(
         "--keep",
         choices=("never", "on-failure", "always"),
         default="never",

@@ -22,10 +22,10 @@ from typing import Literal
 
 from firestorm.errors import ReadinessError
 
-Question = Literal["journal", "kubelet", "containers", "node", "trouble"]
+Question = Literal["journal", "kubelet", "containers", "node", "trouble", "clock"]
 """What a node can be asked for: this boot's journal; the kubelet's and containerd's; the newest lines of every
 container's log; facts such as disks, addresses, failed units and etcd's health; the newest lines about pods that cannot
-start."""
+start. Asked for its "clock", it sets that by its machine's, which went on while it was frozen, and tells the time."""
 
 _PIECE = 1 << 16
 

@@ -47,7 +47,7 @@ from firestorm.platforms.libvirt.processes import (
 )
 from firestorm.platforms.libvirt.supervision import Process, alive, find
 
-__all__ = ["PrivateLibvirt", "Status", "known", "missing", "run_inside", "start", "status", "stop"]
+__all__ = ["PrivateLibvirt", "Status", "known", "missing", "rest", "run_inside", "start", "status", "stop"]
 
 DEFAULT_SERVICE_ADDRESS = "10.255.255.1"
 
@@ -159,6 +159,21 @@ def stop(name: str, state_dir: str | Path = DEFAULT_STATE_DIR, *, progress: Prog
             removed.append(f"directory {instance.directory}")
         removed += release_host(instance, record)
     return tuple(removed)
+
+
+def rest(name: str, state_dir: str | Path = DEFAULT_STATE_DIR, *, progress: Progress | None = None) -> tuple[str, ...]:
+    """End all that was started for `name`, guests included, but keep what is defined in it for the next `start`; what
+    was ended. Raises PlatformError if a process cannot be ended."""
+    instance = Instance.of(name, state_dir)
+    _require_root()
+    with locked(instance, progress):
+        record = load(instance)
+        if record is None:
+            return ()
+        _forget_boot(record)
+        ended = end_all(instance, record, progress)
+        save(instance, record)
+    return tuple(ended)
 
 
 def run_inside(

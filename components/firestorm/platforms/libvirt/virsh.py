@@ -136,6 +136,28 @@ class Virsh:
             "undefine", "--domain", name, "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram"
         )
 
+    def suspend_domain(self, name: str) -> None:
+        """Stop its processors; its memory stays."""
+        self.run("suspend", "--domain", name)
+
+    def resume_domain(self, name: str) -> None:
+        self.run("resume", "--domain", name)
+
+    def snapshots(self, domain: str) -> tuple[str, ...]:
+        """The names of a domain's snapshots."""
+        return tuple(self._names("snapshot-list", "--domain", domain, "--name"))
+
+    def take_snapshot(self, domain: str, name: str) -> None:
+        """Write its memory, if it is active, and its disks' state into its first disk, which is qcow2."""
+        self.run("snapshot-create-as", "--domain", domain, "--name", name)
+
+    def revert_domain(self, domain: str, name: str) -> None:
+        """Have a domain's disks and memory be those of a snapshot; it is paused then."""
+        self.run("snapshot-revert", "--domain", domain, "--snapshotname", name, "--paused")
+
+    def start_network(self, name: str) -> None:
+        self.run("net-start", "--network", name)
+
     def destroy_network(self, name: str) -> None:
         self.run("net-destroy", "--network", name)
 

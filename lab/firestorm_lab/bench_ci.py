@@ -1,0 +1,80 @@
+"""`make bench`, its part about clusters that live as long as one command: cold, warm, and from a snapshot.
+
+All three are seconds until the command of `firestorm ci run` begins. Cold is without the OS image, which is then made
+from Debian's packages, as a real one would be downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from firestorm.clusters import site
+from firestorm.clusters.snapshots import snapshot_name
+from firestorm.spec import parse
+from firestorm.spec.files import read
+from firestorm_lab import facts, image, measure, standin, tools
+from firestorm_lab.cache import Cache
+from firestorm_lab.errors import LabError
+from firestorm_lab.progress import say
+
+_FIRESTORM = (sys.executable, "-m", "firestorm.cli")
+_MADE_ANEW = ("image-", "oci-", "rootfs-")
+_SPEC = "controllers: {memory: 3GiB}\nworkers: [{name: worker, cpus: 1}]\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Seconds."""
+
+    cold: float
+    warm: float
+    snapshot: float
+
+
+def run(store: Cache) -> Times:
+    """Measure. Raises LabError when something does not come up."""
+    say("cold: making the OS image")
+    made = _image(store)
+    with tempfile.TemporaryDirectory(prefix="firestorm-bench-") as folder:
+        spec, place = Path(folder, "cluster.yaml"), Path(folder, "site.yaml")
+        spec.write_text(_SPEC)
+        place.write_text(standin.site_file(facts.collect(store), sys.executable))
+        environment = {**os.environ, **tools.ensure(store).environment(), site.VARIABLE: str(place)}
+        try:
+            say("warm: a cluster for one command")
+            warm = _until_command(spec, environment)
+            say("snapshot: another one")
+            again = _until_command(spec, environment)
+        finally:
+            described = site.parse_file(place).document("bench", *read(str(spec)))
+            name = snapshot_name(parse(described))
+            subprocess.run([*_FIRESTORM, "down", name], env=environment, check=True)
+    return Times(cold=made + warm, warm=warm, snapshot=again)
+
+
+def _image(store: Cache) -> float:
+    """Seconds to make the image in a cache that has all but that and what it is made of."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=store.root / "tmp") as folder:
+        items = Path(folder, "items")
+        items.mkdir()
+        for path in (store.root / "items").iterdir():
+            if not path.name.startswith(_MADE_ANEW):
+                (items / path.name).symlink_to(path)
+        return measure.seconds(lambda: image.ensure(Cache(root=Path(folder))))
+
+
+def _until_command(spec: Path, environment: Mapping[str, str]) -> float:
+    begun = spec.with_name("begun")
+    begun.unlink(missing_ok=True)
+    words = ["ci", "run", "--snapshot", "1h", "--spec", str(spec), "--artifacts", str(spec.with_name("artifacts"))]
+    start = time.time()
+    if subprocess.run([*_FIRESTORM, *words, "--", "touch", str(begun)], env=environment, check=False).returncode != 0:
+        raise LabError(f"`firestorm {' '.join(words)}` failed: see above")
+    return begun.stat().st_mtime - start
