@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,7 +156,7 @@ def _wait(cluster: RunningCluster) -> None:
             state = api.state()
             waiting = {node.name for node in cluster.nodes} - {node.name for node in state.nodes or () if node.ready}
             if state.ready and not waiting:
-                waiting = {node.name for node in cluster.nodes if not _answers(api, node.name)}
+                waiting = {node.name for node in cluster.nodes if not api.reaches_kubelet(node.name)}
                 if not waiting:
                     return
             if time.monotonic() > deadline:
@@ -167,17 +166,8 @@ def _wait(cluster: RunningCluster) -> None:
             time.sleep(0.2)
 
 
-def _answers(api: Cluster, node: str) -> bool:
-    with suppress(OSError, ValueError):
-        return api.get(f"/api/v1/nodes/{node}/proxy/healthz") == "ok"
-    return False
-
-
-def _api_port(life: Life) -> int | None:
-    found: int | None = (
-        document.configured(life.stack_config).get("platform", {}).get("libvirt", {}).get("api_port", None)
-    )
-    return found
+def _api_port(life: Life) -> object:
+    return document.configured(life.stack_config).get("platform", {}).get("libvirt", {}).get("api_port")
 
 
 def snapshot_name(described: spec.ClusterSpec) -> str:

@@ -111,6 +111,13 @@ class Cluster:
         """The answer to a GET request, whatever its status. Raises httpx2.HTTPError if there is none."""
         return self._http.get(path).text
 
+    def reaches_kubelet(self, node: str) -> bool:
+        """Whether the API server gets an answer from a node's kubelet."""
+        try:
+            return self._http.get(f"/api/v1/nodes/{node}/proxy/healthz").text == "ok"
+        except httpx2.HTTPError:
+            return False
+
     def version(self) -> str:
         """The API server's version, such as v1.36.4; empty if it does not say."""
         try:
