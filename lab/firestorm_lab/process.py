@@ -7,8 +7,10 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,25 +78,27 @@ class Runner:
         with self.log.open("ab") as log:
             log.write(f"$ {line}\n".encode())
             log.flush()
+            process = None
             try:
-                process = subprocess.Popen(
-                    words,
-                    cwd=cwd,
-                    env={**os.environ, **(env or {})},
-                    stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise LabError(f"{self.step.name}: cannot run {words[0]}: {error.strerror}") from error
-            try:
+                with _uninterrupted():
+                    process = subprocess.Popen(
+                        words,
+                        cwd=cwd,
+                        env={**os.environ, **(env or {})},
+                        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
                 if stdin is not None and process.stdin is not None:
                     process.stdin.write(stdin)
                     process.stdin.close()
                 code = self._wait(process, timeout)
-            except BaseException:
-                stop(process)
+            except BaseException as error:
+                if process is not None:
+                    stop(process)
+                elif isinstance(error, OSError):
+                    raise LabError(f"{self.step.name}: cannot run {words[0]}: {error.strerror}") from error
                 raise
         if code != 0:
             raise self._failure(line, f"ended with status {code}" if code > 0 else f"was ended by signal {-code}")
@@ -116,6 +120,22 @@ class Runner:
         lines = [text for text in tail(self.log, 10 * _TAIL_LINES) if not _PACKAGE.fullmatch(text)]
         shown = "\n".join(f"    {text}" for text in lines[-_TAIL_LINES:])
         return LabError(f"{self.step.name}: {line}\n  {what}. Its log is {self.log}; the last lines:\n{shown}")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Have Ctrl-C wait until the block has ended: a process that is just being started is nobody's to end yet."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    for number in caught[:1]:
+        signal.raise_signal(number)
 
 
 def output(command: Sequence[str | Path], *, timeout: float = 60.0) -> str:
