@@ -67,13 +67,10 @@ class Snapshot:
             found = self._record()
         try:
             if found is not None and found.state == "resting":
-                try:
-                    return self._restore(ttl)
-                except BusyError:
-                    raise
-                except FirestormError as error:
-                    self.say(f"{error}\nThe snapshot of {self.name} is of no use, and the cluster is made anew")
-                    self.clusters.down(self.name, progress=self.say)
+                cluster = self._go_on(ttl)
+                if cluster is not None:
+                    return cluster
+                self.clusters.down(self.name, progress=self.say)
             elif found is not None:
                 return None
             cluster = self.clusters.up(self.args, name=self.name, ttl=ttl, progress=self.say, ephemeral=True)
@@ -115,7 +112,9 @@ class Snapshot:
         except FirestormError as error:
             self.say(f"{error}\nWithout a snapshot, the cluster {self.name} ends with this run")
 
-    def _restore(self, ttl: timedelta) -> RunningCluster:
+    def _go_on(self, ttl: timedelta) -> RunningCluster | None:
+        """The cluster from its frozen state; None if that is of no use. Where the host has no room for it now, it rests
+        on, and the error is raised."""
         life = self.clusters.life(self.name, self.say)
         given, source = read_args(self.args)
         with life.working("up"):
@@ -123,18 +122,31 @@ class Snapshot:
             if found is None or found.state != "resting":
                 raise BusyError(f"another run has begun with {self.name}")
             self.say(f"going on from the snapshot of {self.name}, of {found.created:%Y-%m-%d %H:%M} UTC")
-            expires = datetime.now(UTC).replace(microsecond=0) + ttl
-            life.note(keeper=Keeper.this(), expires=expires)
+            life.note(keeper=Keeper.this(), expires=datetime.now(UTC).replace(microsecond=0) + ttl)
             before = _api_port(life)
-            life.prepare(given, source, site=site.load())
-            if _api_port(life) != before:
-                raise ClusterError(f"port {before} of 127.0.0.1, which its kubeconfig names, is another program's now")
-            cluster = RunningCluster.of(life)
-            checkpoints.restore(Virsh(uri=found.uri, timeout=_LOAD), [node.name for node in cluster.nodes])
-            self._set_clocks(life, cluster)
-            _wait(cluster)
-            if (now := life.note(state="up")) is not None:
-                relabel(now)
+            try:
+                life.prepare(given, source, site=site.load())
+            except FirestormError:
+                life.note(state="resting", keeper=None, expires=found.expires)
+                raise
+            try:
+                if _api_port(life) != before:
+                    raise ClusterError(f"port {before} of 127.0.0.1, which its kubeconfig names, is another program's")
+                return self._restored(life, found)
+            except FirestormError as error:
+                self.say(f"{error}\nThe snapshot of {self.name} is of no use, and the cluster is made anew")
+                return None
+
+    def _restored(self, life: Life, found: ClusterRecord) -> RunningCluster:
+        cluster, virsh = RunningCluster.of(life), Virsh(uri=found.uri, timeout=_LOAD)
+        for network in virsh.networks():
+            if network.labels.get("id") == found.id and not network.active:
+                virsh.start_network(network.name)  # libvirt itself was not running meanwhile
+        checkpoints.restore(virsh, [node.name for node in cluster.nodes])
+        self._set_clocks(life, cluster)
+        _wait(cluster)
+        if (now := life.note(state="up")) is not None:
+            relabel(now)
         return cluster
 
     def _set_clocks(self, life: Life, cluster: RunningCluster) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from firestorm.clusters import Clusters, ephemeral_cluster, record, snapshots
+from firestorm.clusters import Clusters, allocation, ephemeral_cluster, record, snapshots
 from firestorm.clusters.life import Life
 from firestorm.clusters.snapshots import Snapshot
 from firestorm.errors import ClusterError, PlatformError
@@ -59,6 +59,7 @@ def machines(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     found = Machines()
     monkeypatch.setattr(snapshots, "checkpoints", found)
     monkeypatch.setattr(snapshots, "_wait", lambda _cluster: found.done.append("wait"))
+    monkeypatch.setattr(Virsh, "networks", lambda _virsh: ())
     monkeypatch.setattr(snapshots, "relabel", lambda _record: found.done.append("relabel"))
     yield found
     for one in Clusters().list():
@@ -158,6 +159,20 @@ def test_a_snapshot_of_no_use_is_made_anew(
     problem = f"libvirt refused to {refused}\nThe snapshot of {name} is of no use, and the cluster is made anew"
     assert problem in said
     assert [found.state for found in clusters.list()] == ["resting"]
+
+
+def test_without_room_on_the_host_it_rests_on(
+    machines: Machines, clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _ = run()
+    found = clusters.get(name)
+    with monkeypatch.context() as patch:
+        patch.setattr(allocation, "_memory", lambda: (2048, 2048))
+        with pytest.raises(ClusterError, match=r"the machines need 2.0 GiB of memory and 1.5 GiB are free"):
+            run()
+    assert clusters.get(name) == found
+    assert run() == (name, found.id)
+    assert machines.done.count("restore") == 1
 
 
 def test_an_old_one_is_made_anew_and_gc_ends_it(machines: Machines, clusters: Clusters) -> None:

@@ -36,9 +36,6 @@ def taken(virsh: Virsh, domains: Sequence[str]) -> bool:
 
 def restore(virsh: Virsh, domains: Sequence[str]) -> None:
     """Have machines, running or not, go on from where they were frozen. What they did since is lost."""
-    for network in virsh.networks():
-        if network.labels and not network.active:  # the host was switched off meanwhile
-            virsh.start_network(network.name)
     for domain in domains:
         virsh.revert_domain(domain, _NAME)
     for domain in domains:
