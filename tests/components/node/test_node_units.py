@@ -7,6 +7,7 @@ a program that neither Firestorm nor the system has is an error.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -138,6 +139,17 @@ def test_what_protect_kernel_defaults_demands(cluster: MakeCluster) -> None:
         "kernel.keys.root_maxbytes": "25000000",
     }
     assert {key: parameters.get(key) for key in demanded} == demanded
+
+
+def test_the_pod_networks_configuration_comes_after_flannels_subnet(cluster: MakeCluster) -> None:
+    spec = cluster()
+    config = preview_config(spec, node_of(spec, "worker"))
+    plugins = json.loads(text(config, "/opt/cni/10-flannel.conflist"))["plugins"]
+    assert [plugin["type"] for plugin in plugins] == ["flannel", "portmap"]
+    assert "/etc/cni/net.d/10-flannel.conflist" not in files(config)
+    assert "PathExists=/run/flannel/subnet.env" in units(config)["cni-config.path"]["contents"]
+    assert units(config)["cni-config.path"]["enabled"]
+    assert not units(config)["cni-config.service"].get("enabled")
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
