@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from firestorm_lab.errors import LabError
 from firestorm_lab.progress import Step
@@ -81,27 +82,33 @@ class Runner:
             process = None
             try:
                 with _uninterrupted():
-                    process = subprocess.Popen(
-                        words,
-                        cwd=cwd,
-                        env={**os.environ, **(env or {})},
-                        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
+                    process = self._started(words, log, cwd=cwd, env=env, piped=stdin is not None)
                 if stdin is not None and process.stdin is not None:
                     process.stdin.write(stdin)
                     process.stdin.close()
                 code = self._wait(process, timeout)
-            except BaseException as error:
+            except BaseException:
                 if process is not None:
                     stop(process)
-                elif isinstance(error, OSError):
-                    raise LabError(f"{self.step.name}: cannot run {words[0]}: {error.strerror}") from error
                 raise
         if code != 0:
             raise self._failure(line, f"ended with status {code}" if code > 0 else f"was ended by signal {-code}")
+
+    def _started(
+        self, words: list[str], log: IO[bytes], *, cwd: Path | None, env: Mapping[str, str] | None, piped: bool
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LabError(f"{self.step.name}: cannot run {words[0]}: {error.strerror}") from error
 
     def _wait(self, process: subprocess.Popen[bytes], timeout: float) -> int:
         deadline = time.monotonic() + timeout
