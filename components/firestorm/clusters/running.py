@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from firestorm.errors import ClusterError
 
 KUBECTL = "FIRESTORM_KUBECTL"
 """Environment variable: the kubectl to use, where it is not the one on PATH."""
+
+# `kubectl wait` ends at once where conditions are null: those of a resource definition are, until first written.
+_NO_CONDITIONS = ".status.conditions accessor error: <nil>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +105,19 @@ class RunningCluster:
         """
         which = [f"--selector={selector}"] if selector else [] if "/" in resource else ["--all"]
         where = [f"--namespace={namespace}"] if namespace else []
-        words = [resource, *which, *where, f"--for={condition}", f"--timeout={timeout:.0f}s"]
-        self.kubectl("wait", *words, timeout=timeout + 10.0)
+        words = [resource, *which, *where, f"--for={condition}"]
+        end = time.monotonic() + timeout
+        while True:
+            left = max(0.0, end - time.monotonic())
+            try:
+                self.kubectl("wait", *words, f"--timeout={left:.0f}s", timeout=left + 10.0)
+                return
+            except ClusterError as error:
+                if _NO_CONDITIONS not in str(error):
+                    raise
+                if time.monotonic() >= end:
+                    raise ClusterError(f"{resource} had no conditions within {timeout:g} s") from error
+            time.sleep(0.5)
 
     def collect(self, path: Path) -> Path:
         """Evidence of what the cluster is like, see `firestorm.evidence`, in the directory `path`; that directory."""

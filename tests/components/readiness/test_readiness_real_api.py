@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from firestorm.errors import ReadinessError
+from firestorm.clusters.running import RunningCluster
+from firestorm.errors import ClusterError, ReadinessError
 from firestorm.readiness.api import Cluster
 
 pytestmark = pytest.mark.lab
@@ -251,3 +253,40 @@ def raw(plane: Plane, path: str) -> Any:
 
     with httpx.Client(base_url=plane.url, verify=Access.parse(plane.admin).tls(), trust_env=False) as client:
         return client.get(path).raise_for_status().json()
+
+
+WIDGETS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.org}
+spec:
+  group: example.org
+  scope: Cluster
+  names: {kind: Widget, plural: widgets}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          status: {type: object, properties: {conditions: {nullable: true, x-kubernetes-preserve-unknown-fields: true}}}
+"""
+WIDGET = "{apiVersion: example.org/v1, kind: Widget, metadata: {name: one}, status: {conditions: %s}}"
+
+
+def test_conditions_that_nobody_has_written_yet_are_waited_for(plane: Plane, tmp_path: Path) -> None:
+    """`kubectl wait` ends at once for conditions that are null, as those of a new resource definition may be."""
+    (tmp_path / "kubeconfig").write_text(plane.admin)
+    cluster = RunningCluster(name="c", id="1", kubeconfig=tmp_path / "kubeconfig", api_address=plane.url, nodes=())
+    cluster.kubectl("apply", "-f", "-", input=WIDGETS)
+    cluster.wait("crd/widgets.example.org", "condition=Established")
+    cluster.kubectl("create", "-f", "-", input=WIDGET % "null")
+    with pytest.raises(ClusterError, match="widget/one had no conditions within 1 s"):
+        cluster.wait("widget/one", timeout=1)
+    ready = WIDGET % "[{type: Ready, status: 'True'}]"
+    written = threading.Timer(2, cluster.kubectl, ("apply", "-f", "-"), {"input": ready})
+    written.start()
+    cluster.wait("widget/one")
+    written.join()
