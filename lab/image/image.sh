@@ -94,9 +94,9 @@ find "$root/boot" -mindepth 1 ! -name ignition.firstboot -delete
 
 say "its container images"
 # As in a golden image: pulled and unpacked here, once, and not by every node's emulated processor. The containerd of the
-# image puts them where it will look for them; the one that tests pull is left out.
-store=$work/containerd
-mkdir "$store"
+# image puts them where it will look for them; the one that tests pull is left out. A socket's path has at most 107 bytes.
+store=$(mktemp -d /tmp/firestorm.XXXXXX)
+trap 'rm -rf --one-file-system "$work" "$store"' EXIT
 cat > "$store/config.toml" << EOF
 version = 3
 root = "$root/var/lib/containerd"
