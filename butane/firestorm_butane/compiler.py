@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +203,18 @@ class _Compilation:
                         self._filter(entry, field_.of, (*at, i), shape, scope)
 
 
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Looking for cycles among a large text's nodes and messages, which have none, takes a quarter of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def translate(
     source: str,
     *,
@@ -228,9 +241,10 @@ def translate(
     """
     compilation = _Compilation(name, Files(files, files_dir), raw=raw, compress=compress)
     config: dict[str, Any] | None = None
-    with contextlib.suppress(_StopError):
-        config = compilation.run(source)
-    messages = arrange(compilation.messages)
+    with _collector_at_rest():
+        with contextlib.suppress(_StopError):
+            config = compilation.run(source)
+        messages = arrange(compilation.messages)
     if strict and messages:
         config = compilation.machine_config = None
         messages = tuple(replace(message, severity=Severity.ERROR) for message in messages)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):  # quicker to make than a dataclass, of which a hostile text wants many
     """A kind of problem: a stable code, the text, and the remedy. Both may hold ``str.format`` places."""
 
     code: str
@@ -14,7 +13,8 @@ class Problem:
     remedy: str = ""
 
     def fill(self, **values: object) -> Problem:
-        return Problem(self.code, self.text.format(**values), self.remedy.format(**values))
+        remedy = self.remedy.format(**values) if "{" in self.remedy else self.remedy
+        return Problem(self.code, self.text.format(**values), remedy)
 
 
 # Reading YAML

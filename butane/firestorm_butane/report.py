@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 
 _CONTROL = dict.fromkeys((*range(9), *range(10, 32), *range(127, 160), *range(0xD800, 0xE000)), "�")
 _EXCERPT = 160
+_NO_TAB = re.compile(r"[^\t]")
 
 
 class Severity(Enum):
@@ -17,6 +20,7 @@ class Severity(Enum):
 
 
 _COLOURS = {Severity.ERROR: "\033[1;31m", Severity.WARNING: "\033[1;33m", Severity.INFO: "\033[1;36m"}
+_place = attrgetter("location.file", "location.line", "location.column")
 _CARET, _RESET = "\033[1;34m", "\033[0m"
 
 
@@ -103,11 +107,12 @@ class Report:
         start = max(0, column - 1 - _EXCERPT // 2) if len(line) > _EXCERPT else 0
         excerpt = line[start : start + _EXCERPT]
         gutter = f"{number:>5} | "
-        margin = "".join("\t" if c == "\t" else " " for c in excerpt[: max(0, column - 1 - start)])
+        margin = _NO_TAB.sub(" ", excerpt[: max(0, column - 1 - start)])
         caret = f"{_CARET}^{_RESET}" if colour else "^"
-        return f"{said}\n{gutter}{excerpt.translate(_CONTROL)}\n{' ' * (len(gutter) - 2)}| {margin}{caret}"
+        shown = excerpt if excerpt.isprintable() else excerpt.translate(_CONTROL)
+        return f"{said}\n{gutter}{shown}\n{' ' * (len(gutter) - 2)}| {margin}{caret}"
 
 
 def arrange(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Source order, without repetitions."""
-    return tuple(sorted(dict.fromkeys(messages), key=lambda m: (m.location.file, m.location.line, m.location.column)))
+    return tuple(sorted(dict.fromkeys(messages), key=_place))

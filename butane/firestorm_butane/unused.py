@@ -60,11 +60,13 @@ def _struct(
 
 def unused(key: str, known: Mapping[str, Field]) -> Problem:
     """The warning, with a suggestion if a known key is spelled nearly the same."""
-    import difflib  # rarely needed
+    hint = ""
+    if known and len(key) < 64:
+        import difflib  # rarely needed
 
-    close = difflib.get_close_matches(key, known, 1, 0.75) if known and len(key) < 64 else []
-    key = key[:80].encode(errors="replace").decode()
-    return m.UNUSED_KEY.fill(key=key, hint=f"; did you mean {close[0]!r}?" if close else "")
+        close = difflib.get_close_matches(key, known, 1, 0.75)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+    return m.UNUSED_KEY.fill(key=key[:80].encode(errors="replace").decode(), hint=hint)
 
 
 def unused_json(raw: Mapping[str, Any], view: View, complain: Callable[[Path, Problem], None]) -> None:

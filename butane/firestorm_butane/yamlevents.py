@@ -92,8 +92,11 @@ def _build(source: str, next_event: Callable[[], object]) -> Node | None:
     keys: list[Node | None] = []
     while True:
         event = next_event()
+        node: Node
         if isinstance(event, ScalarEvent):  # most are
-            node = _scalar(event, anchors)
+            node = ScalarNode(*_place_of(event), event.tag or "", event.value, not event.style)
+            if event.anchor is not None:
+                anchors[event.anchor] = node
             if slashes and event.style == '"':
                 _check_escapes(source, event)
         elif isinstance(event, (SequenceEndEvent, MappingEndEvent)):
@@ -130,13 +133,6 @@ def _place_of(event: NodeEvent) -> tuple[int, int]:
     mark = event.start_mark
     assert mark is not None
     return mark.line + 1, mark.column + 1
-
-
-def _scalar(event: ScalarEvent, anchors: dict[str, Node]) -> Node:
-    node = ScalarNode(*_place_of(event), event.tag or "", event.value, not event.style)
-    if event.anchor is not None:
-        anchors[event.anchor] = node
-    return node
 
 
 def _collection(event: SequenceStartEvent | MappingStartEvent, anchors: dict[str, Node]) -> Node:

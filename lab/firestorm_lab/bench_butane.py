@@ -49,7 +49,7 @@ def run(butane: Path) -> list[Row]:
     plain = best(lambda: translate(config, compress=False), 20)
     nothing = best_run(INTERPRETER, 15).seconds
     imported, loaded = (best_run(command, 15).seconds - nothing for command in (_IMPORT, _LOADED))
-    hostile = best(lambda: str(translate(_HOSTILE).report), 3)
+    hostile = best(lambda: str(translate(_HOSTILE).report), 10)
     base = reference.seconds
     rows = [
         Row(name="in process, contents known ÷ binary", ours=ms(known), theirs=ms(base), ratio=known / base, most=0.35),

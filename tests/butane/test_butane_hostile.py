@@ -5,6 +5,7 @@ What fuzzing found is kept here as well.
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -144,3 +145,15 @@ def test_half_characters_are_replaced() -> None:
     str(report).encode()
     show(file).encode()
     assert merge(file, file)["storage"]["files"][0]["path"] == "/a\ufffd"
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_of_cycles_is_left_as_it_was(enabled: bool) -> None:
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        translate(HEAD)
+        translate(HEAD + "[")
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was else gc.disable)()
