@@ -5,7 +5,8 @@ set -euo pipefail
 out=$1 archive=$2 ignition=$3 ignition_module=$4 containerd=$5 layout=$6 size=$7 version=$8
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "$out.XXXXXX")
-trap 'rm -rf --one-file-system "$work"' EXIT
+store=$(mktemp -d /tmp/firestorm.XXXXXX) # for sockets: the path of one has at most 107 bytes
+trap 'rm -rf --one-file-system "$work" "$store"' EXIT
 root=$work/root
 libraries=usr/lib/x86_64-linux-gnu
 mkdir "$root"
@@ -94,9 +95,7 @@ find "$root/boot" -mindepth 1 ! -name ignition.firstboot -delete
 
 say "its container images"
 # As in a golden image: pulled and unpacked here, once, and not by every node's emulated processor. The containerd of the
-# image puts them where it will look for them; the one that tests pull is left out. A socket's path has at most 107 bytes.
-store=$(mktemp -d /tmp/firestorm.XXXXXX)
-trap 'rm -rf --one-file-system "$work" "$store"' EXIT
+# image puts them where it will look for them; the one that tests pull is left out.
 cat > "$store/config.toml" << EOF
 version = 3
 root = "$root/var/lib/containerd"
