@@ -24,6 +24,7 @@ _VARIABLES = {
     "kube-control-plane": "FIRESTORM_KUBE_CONTROL_PLANE",
     "etcd": "FIRESTORM_ETCD",
     "kubectl": "FIRESTORM_KUBECTL",
+    "containerd": "FIRESTORM_CONTAINERD",
 }
 _PACKAGES = ("curl", "gpg", "gpgv", "gpg-agent", "qemu-utils", "fdisk", "systemd")
 

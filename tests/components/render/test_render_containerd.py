@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -38,9 +41,34 @@ def test_config(cluster: MakeCluster, release: Release, system: str, runtime: st
                 },
                 "cni": {"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d"},
                 "registry": {"config_path": "/etc/containerd/certs.d"},
-            }
+            },
+            "io.containerd.cri.v1.runtime": {"stats_collect_period": "10s"},
         },
     }
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("system", ["flatcar", "fcos", "debian"])
+def test_the_real_containerd_reads_all_of_it(
+    cluster: MakeCluster, release: Release, tmp_path: Path, system: str
+) -> None:
+    spec = cluster(system)
+    config = tmp_path / "config.toml"
+    config.write_text(containerd_config(spec, spec.nodes[0], release))
+    said = subprocess.run(
+        [os.environ["FIRESTORM_CONTAINERD"], "--config", str(config), "config", "dump"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "unknown" not in said.stderr
+    plugins = tomllib.loads(said.stdout)["plugins"]
+    runtime = plugins["io.containerd.cri.v1.runtime"]
+    assert (runtime["stats_collect_period"], runtime["enable_unprivileged_ports"]) == ("10s", True)
+    assert runtime["cni"]["bin_dirs"] == ["/opt/cni/bin"]
+    name = runtime["containerd"]["default_runtime_name"]
+    assert runtime["containerd"]["runtimes"][name]["options"]["BinaryName"] == f"/usr/bin/{name}"
+    images = plugins["io.containerd.cri.v1.images"]
+    assert images["pinned_images"]["sandbox"] == "registry.k8s.io/pause:3.10.2"
+    assert images["registry"]["config_path"] == "/etc/containerd/certs.d"
 
 
 @pytest.mark.parametrize(
