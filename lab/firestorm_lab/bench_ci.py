@@ -20,7 +20,7 @@ from firestorm.clusters import site
 from firestorm.clusters.snapshots import snapshot_name
 from firestorm.spec import parse
 from firestorm.spec.files import read
-from firestorm_lab import facts, standin, tools
+from firestorm_lab import facts, measure, standin, tools
 from firestorm_lab.cache import Cache
 from firestorm_lab.errors import LabError
 from firestorm_lab.progress import say
@@ -56,7 +56,7 @@ def run(store: Cache) -> Times:
         finally:
             described = site.parse_file(place).document("bench", *read(str(spec)))
             name = snapshot_name(parse(described))
-            subprocess.run([*_FIRESTORM, "down", name], env=environment, check=True)
+            _call([*_FIRESTORM, "down", name], environment)
     return Times(made=made, cold=made + warm, warm=warm, snapshot=again)
 
 
@@ -65,10 +65,7 @@ def _everything(store: Cache) -> float:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=store.root / "tmp") as folder:
         environment = {**os.environ, "FIRESTORM_CACHE": f"{folder}/cache", "GOCACHE": f"{folder}/go"}
         command = [sys.executable, "-m", "firestorm_lab", "facts"]
-        start = time.perf_counter()
-        if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            raise LabError("making everything in an empty cache failed: see above")
-        return time.perf_counter() - start
+        return measure.seconds(lambda: _call(command, environment, stdout=subprocess.DEVNULL))
 
 
 def _until_command(spec: Path, environment: Mapping[str, str]) -> float:
@@ -76,6 +73,11 @@ def _until_command(spec: Path, environment: Mapping[str, str]) -> float:
     begun.unlink(missing_ok=True)
     words = ["ci", "run", "--snapshot", "1h", "--spec", str(spec), "--artifacts", str(spec.with_name("artifacts"))]
     start = time.time()
-    if subprocess.run([*_FIRESTORM, *words, "--", "touch", str(begun)], env=environment, check=False).returncode != 0:
-        raise LabError(f"`firestorm {' '.join(words)}` failed: see above")
+    _call([*_FIRESTORM, *words, "--", "touch", str(begun)], environment)
     return begun.stat().st_mtime - start
+
+
+def _call(command: list[str], environment: Mapping[str, str], *, stdout: int | None = None) -> None:
+    """Run a command, which says itself what goes wrong. Raises LabError then."""
+    if subprocess.run(command, env=environment, stdout=stdout, check=False).returncode != 0:
+        raise LabError(f"`{' '.join(command[1:])}` failed: see above")
