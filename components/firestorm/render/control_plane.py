@@ -84,8 +84,9 @@ def etcd_pod(spec: ClusterSpec, node: Node, release: Release) -> StaticPod:
                 # The REST gateway would dial this very server with its serving certificate as the client's.
                 "enable-grpc-gateway": False,
                 "feature-gates": "InitialCorruptCheck=true",
-                # How soon the API server's watch cache learns that a quiet resource is up to date.
-                "watch-progress-notify-interval": "5s",
+                # As often as the API server sends bookmarks, which is all that depends on it: consistent reads ask for
+                # progress by themselves. Every 5 s, as kubeadm has it, costs both two thirds more at rest.
+                "watch-progress-notify-interval": "1m",
             }
         ),
         check=Check(scheme="HTTP", port=2381, alive="/livez", ready="/readyz"),
