@@ -16,6 +16,8 @@ from firestorm.readiness.watch import Watch
 
 INTERVAL = 1.0
 """Seconds between observations."""
+_LONGEST = 5.0
+_REST = 9.0  # what an API that answers costs is its nodes' loss: it is asked for a tenth of the time at most
 
 
 class StoppedError(ReadinessError):
@@ -52,7 +54,9 @@ def run(watch: Watch, world: World, say: Callable[[str], None]) -> ApiState:
     """
     applied = False
     while True:
+        asked = world.now()
         api = world.api()
+        took = world.now() - asked
         seen = Observation(at=world.now(), consoles=world.consoles(), api=replace(api, applied=applied))
         seen = replace(seen, told=world.told(seen))
         verdict = watch.observe(seen)
@@ -65,8 +69,13 @@ def run(watch: Watch, world: World, say: Callable[[str], None]) -> ApiState:
         if api.ready and not applied:
             world.apply()
             applied = True
-        elif not world.pause(INTERVAL):
+        elif not world.pause(_interval(took) if api.ready else INTERVAL):
             raise StoppedError("the wait for the cluster was stopped; the next `pulumi up` takes it up again")
+
+
+def _interval(took: float) -> float:
+    """Seconds until an API is asked again that took so many to answer."""
+    return min(max(INTERVAL, _REST * took), _LONGEST)
 
 
 @dataclass(slots=True)

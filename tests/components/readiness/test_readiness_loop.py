@@ -22,18 +22,22 @@ DOWN = ApiState(error="Connection refused")
 
 @dataclass
 class Script:
-    """States of the API by second; the last one stays. `stop` ends the wait at that second."""
+    """States of the API by second; the last one stays. Each answer takes `takes` seconds. `stop` ends the wait at that
+    second."""
 
     states: list[ApiState]
     stop: float = 1e9
+    takes: float = 0.0
     refuse: str = ""
     clock: float = 0.0
     calls: list[str] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
 
     def now(self) -> float:
         return self.clock
 
     def pause(self, seconds: float) -> bool:
+        self.pauses.append(seconds)
         self.clock += seconds
         return self.clock < self.stop
 
@@ -41,6 +45,7 @@ class Script:
         return {"dev-controller-0": ConsoleState(stage=Stage.BOOTED)}
 
     def api(self) -> ApiState:
+        self.clock += self.takes
         return self.states[min(int(self.clock), len(self.states) - 1)]
 
     def told(self, seen: Observation) -> Mapping[str, tuple[Failure, ...]]:
@@ -84,6 +89,22 @@ def test_timeout() -> None:
         "  step:   control plane\n"
         "  remedy: raise `ready_timeout` if the machine is only slow"
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "takes", "interval"),
+    [
+        (ApiState(ready=True), 0.02, 1.0),
+        (ApiState(ready=True), 0.25, 2.25),
+        (ApiState(ready=True), 4.0, 5.0),
+        (DOWN, 4.0, 1.0),  # one that does not answer yet, it costs nothing
+    ],
+)
+def test_an_api_that_answers_slowly_is_asked_less_often(state: ApiState, takes: float, interval: float) -> None:
+    world = Script([state], takes=takes)
+    with pytest.raises(ReadinessError):
+        run(watch(), world, lambda _: None)
+    assert set(world.pauses) == {interval}
 
 
 def test_stop_ends_the_wait_at_once() -> None:
