@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 
 import httpx2
 
@@ -25,67 +24,45 @@ _READY = 900.0
 _INTERVAL = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Running:
-    """What runs: the IDs of the nodes' boots and of the system pods' containers, and whether all of it is ready."""
-
-    boots: frozenset[str]
-    containers: frozenset[str]
-    ready: bool
-
-
 def run(development: Development) -> float:
     """Seconds from switching the machines of a cluster that is up on again, until all that ran before is Ready.
 
-    Raises LabError when they do not come back.
+    Raises LabError when it is not Ready, or they do not come back.
     """
     cluster, found = RunningCluster.of(development), development.record
     assert found is not None
     virsh, machines = Virsh(uri=found.uri), [node.name for node in cluster.nodes]
     with Cluster.from_kubeconfig(cluster.kubeconfig.read_text()) as api:
-        before = _running(api)
+        before = _ready(api)
+        if before is None:
+            raise LabError(f"the cluster {cluster.name} is not Ready")
         say("restart: the machines are switched off, and on again")
         time.sleep(_SETTLED)
         checkpoints.switch_off(virsh, machines)
         start = time.monotonic()
         for machine in machines:
             virsh.run("start", "--domain", machine)
-        while not _back(api, before):
+        # As much is ready as was before, and nothing of it is from before.
+        while (now := _ready(api)) is None or len(now) != len(before) or not now.isdisjoint(before):
             if time.monotonic() - start >= _READY:
                 raise LabError(f"the cluster did not come back within {_READY:g} s")
             time.sleep(_INTERVAL)
         return time.monotonic() - start
 
 
-def _running(api: Cluster) -> _Running:
-    nodes = json.loads(api.get("/api/v1/nodes"))["items"]
-    pods = [
-        pod
-        for namespace in SYSTEM_NAMESPACES
-        for pod in json.loads(api.get(f"/api/v1/namespaces/{namespace}/pods"))["items"]
-    ]
-    conditions = [
-        {condition["type"]: condition["status"] for condition in item["status"].get("conditions", ())}
-        for item in (*nodes, *pods)
-    ]
-    return _Running(
-        boots=frozenset(node["status"]["nodeInfo"]["bootID"] for node in nodes),
-        containers=frozenset(
-            status.get("containerID", "") for pod in pods for status in pod["status"].get("containerStatuses", ())
-        ),
-        ready=all(condition.get("Ready") == "True" for condition in conditions),
-    )
-
-
-def _back(api: Cluster, before: _Running) -> bool:
-    """Whether as much is ready as was before, and nothing of it from before."""
+def _ready(api: Cluster) -> frozenset[str] | None:
+    """The IDs of the nodes' boots and of the system pods' containers; None unless the API answers and all is ready."""
+    paths = ("nodes", *(f"namespaces/{namespace}/pods" for namespace in SYSTEM_NAMESPACES))
     try:
-        now = _running(api)
+        items = [item for path in paths for item in json.loads(api.get(f"/api/v1/{path}"))["items"]]
     except (httpx2.HTTPError, ValueError, KeyError):  # no answer, or a starting server's refusal
-        return False
-    return (
-        now.ready
-        and (len(now.boots), len(now.containers)) == (len(before.boots), len(before.containers))
-        and not now.boots & before.boots
-        and not now.containers & before.containers
-    )
+        return None
+    found: set[str] = set()
+    for item in items:
+        status = item["status"]
+        if ("Ready", "True") not in {(each["type"], each["status"]) for each in status.get("conditions", ())}:
+            return None
+        if "nodeInfo" in status:
+            found.add(status["nodeInfo"]["bootID"])
+        found.update(container.get("containerID", "") for container in status.get("containerStatuses", ()))
+    return frozenset(found)

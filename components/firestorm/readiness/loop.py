@@ -56,8 +56,8 @@ def run(watch: Watch, world: World, say: Callable[[str], None]) -> ApiState:
     while True:
         asked = world.now()
         api = world.api()
-        took = world.now() - asked
-        seen = Observation(at=world.now(), consoles=world.consoles(), api=replace(api, applied=applied))
+        answered = world.now()
+        seen = Observation(at=answered, consoles=world.consoles(), api=replace(api, applied=applied))
         seen = replace(seen, told=world.told(seen))
         verdict = watch.observe(seen)
         for step in verdict.progress:
@@ -69,7 +69,7 @@ def run(watch: Watch, world: World, say: Callable[[str], None]) -> ApiState:
         if api.ready and not applied:
             world.apply()
             applied = True
-        elif not world.pause(_interval(took) if api.ready else INTERVAL):
+        elif not world.pause(_interval(answered - asked) if api.ready else INTERVAL):
             raise StoppedError("the wait for the cluster was stopped; the next `pulumi up` takes it up again")
 
 
