@@ -53,10 +53,14 @@ def run(pytest_arguments: Sequence[str]) -> None:
 
 
 def _tests(arguments: Sequence[str]) -> tuple[tuple[str, list[str]], ...]:
-    """All tests: those that need no machines on all processors, file by file; then those that do, one by one."""
+    """All tests: those that boot no machine side by side, see tests/conftest.py; then those that do, one by one."""
     if arguments:
         return (("tests", ["pytest", *arguments]),)
+    processes = str(len(os.sched_getaffinity(0)) + 1)  # one mostly waits, for what the lab's tests start
     return (
-        ("tests without machines", ["pytest", "-q", "-n", "auto", "--dist", "loadfile", "-m", "not lab and not trial"]),
-        ("tests on machines", ["pytest", "-m", "lab and not trial"]),
+        (
+            "tests without machines",
+            ["pytest", "-q", "-n", processes, "--dist", "loadfile", "-m", "not machine and not trial"],
+        ),
+        ("tests on machines", ["pytest", "-m", "machine and not trial", "--durations=10"]),
     )

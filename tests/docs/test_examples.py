@@ -92,7 +92,8 @@ CI = EXAMPLES / "ci"
 
 def test_the_ci_cluster() -> None:
     document = yaml.safe_load((CI / "cluster.yaml").read_text())
-    assert [node.role for node in spec.parse({"name": "ci", **document}).nodes] == ["controller", "worker"]
+    cluster = spec.parse({"name": "ci", **document})
+    assert [(node.role, node.pool.taints) for node in cluster.nodes] == [("controller", ())]
 
 
 def scripts() -> dict[str, str]:

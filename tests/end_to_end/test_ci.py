@@ -22,7 +22,7 @@ from firestorm_lab.cache import Cache
 from firestorm_lab.development import Development
 from tests.end_to_end.running import assert_nothing_left, eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.machine, pytest.mark.timeout(1800)]
 TREE = Path(__file__).parents[2]
 FIRESTORM = (sys.executable, "-m", "firestorm.cli")
 NAME = "ci"

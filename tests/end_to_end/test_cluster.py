@@ -17,7 +17,7 @@ import yaml
 
 from tests.end_to_end.running import Running, eventually, mounted
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.machine, pytest.mark.timeout(1800)]
 
 WEB = """
 apiVersion: apps/v1

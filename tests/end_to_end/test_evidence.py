@@ -21,7 +21,7 @@ from tests.end_to_end.evidence_subject import subject_of
 from tests.end_to_end.running import eventually, start
 from tests.end_to_end.test_failures import failed_up, masked
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.machine, pytest.mark.trial, pytest.mark.timeout(1200)]
 GOLDEN = Path(__file__).parent / "golden"
 
 HEAD = "variant: flatcar\nversion: 1.1.0\n"

@@ -18,7 +18,7 @@ from firestorm_lab.development import Development
 from firestorm_lab.standin import RELEASE_PORT
 from tests.end_to_end.running import assert_nothing_left, eventually, start
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.machine, pytest.mark.timeout(900)]
 GOLDEN = Path(__file__).parent / "golden"
 
 

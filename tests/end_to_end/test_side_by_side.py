@@ -17,7 +17,7 @@ from firestorm_lab import facts, standin
 from firestorm_lab.cache import Cache
 from tests.end_to_end.running import processes
 
-pytestmark = [pytest.mark.lab, pytest.mark.trial, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.machine, pytest.mark.trial, pytest.mark.timeout(1800)]
 PROGRAM = """
     import json, sys, time
     from datetime import timedelta

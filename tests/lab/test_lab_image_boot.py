@@ -22,7 +22,7 @@ from firestorm_lab.image import Image
 from firestorm_lab.mirror import MirrorServer
 from firestorm_lab.process import stop
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.machine, pytest.mark.slow, pytest.mark.timeout(900)]
 BOOT_SECONDS = 280.0  # emulated, beside whatever else the machine does; alone it takes some fifteen
 FETCHED = b"a file that Ignition fetches\n" * 4096
 GIB = 1 << 30
