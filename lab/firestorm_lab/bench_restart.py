@@ -33,7 +33,7 @@ def run(development: Development) -> float:
     assert found is not None
     virsh, machines = Virsh(uri=found.uri), [node.name for node in cluster.nodes]
     with Cluster.from_kubeconfig(cluster.kubeconfig.read_text()) as api:
-        before = _ready(api)
+        before = _running(api)
         if before is None:
             raise LabError(f"the cluster {cluster.name} is not Ready")
         say("restart: the machines are switched off, and on again")
@@ -43,14 +43,14 @@ def run(development: Development) -> float:
         for machine in machines:
             virsh.run("start", "--domain", machine)
         # As much is ready as was before, and nothing of it is from before.
-        while (now := _ready(api)) is None or len(now) != len(before) or not now.isdisjoint(before):
+        while (now := _running(api)) is None or len(now) != len(before) or not now.isdisjoint(before):
             if time.monotonic() - start >= _READY:
                 raise LabError(f"the cluster did not come back within {_READY:g} s")
             time.sleep(_INTERVAL)
         return time.monotonic() - start
 
 
-def _ready(api: Cluster) -> frozenset[str] | None:
+def _running(api: Cluster) -> frozenset[str] | None:
     """The IDs of the nodes' boots and of the system pods' containers; None unless the API answers and all is ready."""
     paths = ("nodes", *(f"namespaces/{namespace}/pods" for namespace in SYSTEM_NAMESPACES))
     try:

@@ -124,11 +124,8 @@ def test_the_example_leaves_nothing(environment: dict[str, str], tmp_path: Path)
 
 @pytest.mark.trial  # four minutes more, for what differs from the other two only after the cluster is up
 def test_a_command_that_fails_leaves_evidence(environment: dict[str, str], tmp_path: Path) -> None:
-    spec = tmp_path / "cluster.yaml"
-    spec.write_text("controllers: {memory: 3GiB}\nworkers: []\n")
-    process = start(
-        environment, tmp_path, "--name", NAME, "--spec", str(spec), "--", "sh", "-c", 'test -r "$KUBECONFIG" && exit 7'
-    )
+    script = 'test -r "$KUBECONFIG" && exit 7'
+    process = start(environment, tmp_path, "--name", NAME, *EXAMPLE, "--", "sh", "-c", script)
     status, output = finish(process, tmp_path, 1700)
     assert status == 7, output
     summary = (tmp_path / "artifacts" / "summary.md").read_text().splitlines()
@@ -141,9 +138,7 @@ def test_a_command_that_fails_leaves_evidence(environment: dict[str, str], tmp_p
 def test_a_run_that_is_told_to_end_while_machines_come_up(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    spec = tmp_path / "cluster.yaml"
-    spec.write_text("controllers: {memory: 3GiB}\nworkers: []\n")
-    process = start(environment, tmp_path, "--name", NAME, "--spec", str(spec), "--", "touch", str(tmp_path / "ran"))
+    process = start(environment, tmp_path, "--name", NAME, *EXAMPLE, "--", "touch", str(tmp_path / "ran"))
 
     def machine_runs() -> None:
         done = subprocess.run(
