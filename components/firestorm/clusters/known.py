@@ -59,11 +59,9 @@ class Clusters:
 
         given, source = read_args(args)
         life = self.life(name, progress)
-        there = record.read(life.home)
+        there = _awake(life)
         if ephemeral and there is not None:
             raise ClusterError(exists(name))
-        if there is not None and there.state == "resting":
-            raise ClusterError(f"{name} rests for a run with a snapshot: `firestorm down {name}` removes it")
         with life.working("up"):
             life.prepare(given, source, site=_site(), ttl=ttl)
             life.up(keep=not ephemeral)
@@ -105,12 +103,13 @@ class Clusters:
         """What `up` would change: resources in Pulumi's words, then the configs of nodes that are there, by meaning.
 
         It prepares as `up` does, and leaves the cluster as described before; one that was not there is gone again.
+        Raises SpecError, ClusterError or PlatformError as `up` would.
         """
         from firestorm.clusters.planning import restored, what_changes
 
         given, source = read_args(args)
         life = self.life(name, progress)
-        there = record.read(life.home)
+        there = _awake(life)
         with life.working("plan"):
             if there is None:
                 try:
@@ -142,6 +141,14 @@ class Clusters:
 def exists(name: str) -> str:
     """What to say where a new cluster was to have a name that one has."""
     return f"there is a cluster {name} already: choose another name, or end it with `firestorm down {name}`"
+
+
+def _awake(life: Life) -> ClusterRecord | None:
+    """The record of a cluster that may be changed, None of one that is not there. Raises ClusterError if it rests."""
+    found = record.read(life.home)
+    if found is not None and found.state == "resting":
+        raise ClusterError(f"{life.name} rests for a run with a snapshot: `firestorm down {life.name}` removes it")
+    return found
 
 
 def _checked(name: str) -> str:

@@ -194,8 +194,9 @@ def test_without_a_snapshot_it_ends_with_its_run(machines: Machines, clusters: C
 
 def test_nothing_else_touches_a_cluster_that_rests(machines: Machines, clusters: Clusters) -> None:
     name, _ = run()
-    with pytest.raises(ClusterError, match=f"{name} rests for a run with a snapshot: `firestorm down {name}`"):
-        clusters.up(ARGS, name=name)
+    for change in (clusters.up, clusters.plan):
+        with pytest.raises(ClusterError, match=f"{name} rests for a run with a snapshot: `firestorm down {name}`"):
+            change(ARGS, name=name)
     with pytest.raises(ClusterError, match=f"the cluster {name} rests: `firestorm ci run --snapshot` goes on from it"):
         clusters.connect(name)
     assert clusters.gc().found == ()
