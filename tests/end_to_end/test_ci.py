@@ -110,6 +110,9 @@ def test_the_example_passes_and_another_run_goes_on_from_its_snapshot(
     summary = (tmp_path / "artifacts" / "summary.md").read_text().splitlines()
     assert summary[0].startswith(f"# Cluster {snapshot}")
     assert "sh ended with status 7" in "\n".join(summary[:3])
+    [node] = (tmp_path / "artifacts" / "nodes").iterdir()
+    assert "reached userspace" in (node / "console.log").read_text()
+    assert "kubelet[" in (node / "journal.log").read_text()
 
 
 @pytest.mark.trial  # as above, in which only the end is another

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firestorm import spec
-from firestorm.clusters import document
+from firestorm.clusters import consoles, document
 from firestorm.clusters.files import Progress, silent, write_private
 from firestorm.clusters.life import Life
 from firestorm.errors import ClusterError
@@ -47,6 +47,7 @@ def subject(home: Path, *, error: str | None = None) -> Subject:
                 role=node.role,
                 address=str(node.address),
                 console=Path(names.console(node.name)),
+                earlier=consoles.earlier(home, node.name),
                 journal=Path(names.journal(node.name)),
             )
             for node in parsed.nodes

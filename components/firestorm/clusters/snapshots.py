@@ -18,7 +18,7 @@ from typing import Any
 
 import firestorm_butane
 from firestorm import spec
-from firestorm.clusters import document, record, runs, site
+from firestorm.clusters import consoles, document, record, runs, site
 from firestorm.clusters.files import Progress, silent
 from firestorm.clusters.known import Clusters, read_args
 from firestorm.clusters.life import Life
@@ -104,11 +104,14 @@ class Snapshot:
         return record.read(self.clusters.home / self.name)
 
     def _freeze(self, cluster: RunningCluster) -> None:
-        found = self._record()
+        life, nodes = self.clusters.life(self.name), [node.name for node in cluster.nodes]
+        found, names = life.record, _names(life)
         try:
-            checkpoints.take(
-                Virsh(uri=found.uri if found else "", timeout=_LOAD), [node.name for node in cluster.nodes]
-            )
+            consoles.keep(life.home, {node: names.console(node) for node in nodes})
+        except OSError as error:
+            self.say(f"evidence of later runs will lack how the machines booted: {error.filename}: {error.strerror}")
+        try:
+            checkpoints.take(Virsh(uri=found.uri if found else "", timeout=_LOAD), nodes)
         except FirestormError as error:
             self.say(f"{error}\nWithout a snapshot, the cluster {self.name} ends with this run")
 
@@ -143,6 +146,7 @@ class Snapshot:
             if network.labels.get("id") == found.id and not network.active:
                 virsh.start_network(network.name)  # libvirt itself was not running meanwhile
         checkpoints.restore(virsh, [node.name for node in cluster.nodes])
+        consoles.go_on(life.home)
         self._set_clocks(life, cluster)
         _wait(cluster)
         if (now := life.note(state="up")) is not None:
@@ -152,7 +156,7 @@ class Snapshot:
     def _set_clocks(self, life: Life, cluster: RunningCluster) -> None:
         """By the machines' own, which went on. A node that does not hear of it keeps its time, which is no lesser
         cluster: only certificates that were issued meanwhile are not yet valid to it."""
-        names = LibvirtNames.of(spec.parse(document.configured(life.stack_config)))
+        names = _names(life)
         for node in cluster.nodes:
             try:
                 port.ask(Path(names.journal(node.name)), "clock")
@@ -176,6 +180,10 @@ def _wait(cluster: RunningCluster) -> None:
                     f"{', '.join(sorted(waiting))}: not Ready {_ANSWER:.0f} s after its machine went on: {state.error}"
                 )
             time.sleep(0.2)
+
+
+def _names(life: Life) -> LibvirtNames:
+    return LibvirtNames.of(spec.parse(document.configured(life.stack_config)))
 
 
 def _api_port(life: Life) -> object:

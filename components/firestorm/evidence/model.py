@@ -10,13 +10,15 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectNode:
-    """A machine. `console` is its serial console's log on this host; `journal` the host end of its journal port, as
-    `LibvirtNames.journal` names it. None where there is none, or libvirt is on another host."""
+    """A machine. `console` is its serial console's log on this host, and `earlier` what comes before that where the
+    machine went on from a snapshot; `journal` is the host end of its journal port, as `LibvirtNames.journal` names it.
+    None where there is none, or libvirt is on another host."""
 
     name: str
     role: Literal["controller", "worker"]
     address: str = ""
     console: Path | None = None
+    earlier: Path | None = None
     journal: Path | None = None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from firestorm.evidence.files import Folder, bounded
 from firestorm.evidence.model import Missing, SubjectNode
@@ -59,14 +60,23 @@ def _console(node: SubjectNode, folder: Folder, missing: list[Missing]) -> Conso
         return None
     parser = ConsoleParser()
     try:
-        for piece in bounded(node.console):
+        for piece in _shown(node.earlier, node.console):
             parser.feed(piece)
-        folder.write(_path(node, "console.log"), bounded(node.console))
+        folder.write(_path(node, "console.log"), _shown(node.earlier, node.console))
     except OSError as error:
-        missing.append(Missing(what=f"console of {node.name}", why=f"{node.console}: {error.strerror}"))
+        missing.append(
+            Missing(what=f"console of {node.name}", why=f"{error.filename or node.console}: {error.strerror}")
+        )
         return None
     parser.feed("\n")
     return parser.state()
+
+
+def _shown(earlier: Path | None, console: Path) -> Iterator[str]:
+    if earlier is not None:
+        yield from bounded(earlier)
+        yield "\n"
+    yield from bounded(console)
 
 
 def _ask(

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from firestorm.clusters import Clusters, allocation, ephemeral_cluster, record, snapshots
+from firestorm.clusters import Clusters, allocation, consoles, ephemeral_cluster, record, snapshots
 from firestorm.clusters.life import Life
 from firestorm.clusters.snapshots import Snapshot
 from firestorm.errors import ClusterError, PlatformError
+from firestorm.platforms.libvirt.naming import LibvirtNames
 from firestorm.platforms.libvirt.virsh import Virsh
 from tests.components.clusters.standing_in import OUTPUTS, calls
 
@@ -129,6 +130,43 @@ def test_a_failure_leaves_evidence_and_the_snapshot(machines: Machines, clusters
         raise ValueError("no")
     assert (tmp_path / "evidence" / "summary.md").exists()
     assert [found.state for found in clusters.list()] == ["resting"]
+    assert machines.done == ["take", "switch off"]
+
+
+def test_evidence_of_a_later_run_has_the_console_until_the_machines_were_frozen(
+    machines: Machines, clusters: Clusters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = tmp_path / "console.log"
+    monkeypatch.setattr(LibvirtNames, "console", lambda _names, _node: str(console))
+    take, restore = machines.take, machines.restore
+
+    def taking(virsh: Virsh, domains: Sequence[str]) -> None:
+        take(virsh, domains)
+        console.write_text("booted, and used\n")
+
+    def restoring(virsh: Virsh, domains: Sequence[str]) -> None:
+        restore(virsh, domains)
+        console.write_text("goes on\n")  # libvirt begins it anew
+
+    monkeypatch.setattr(machines, "take", taking)
+    monkeypatch.setattr(machines, "restore", restoring)
+    console.write_text("booted\n")
+    with ephemeral_cluster(ARGS, snapshot=DAY) as cluster:
+        home = clusters.home / cluster.name
+        assert consoles.earlier(home, NODE) is None
+    for _ in range(2):
+        with ephemeral_cluster(ARGS, snapshot=DAY):
+            earlier = consoles.earlier(home, NODE)
+            assert earlier is not None
+            assert earlier.read_text() == "booted\n"
+    assert machines.done.count("restore") == 2
+
+
+def test_a_console_that_cannot_be_read_is_told_of(machines: Machines, clusters: Clusters) -> None:
+    said: list[str] = []
+    run(said)
+    [line] = [line for line in said if line.startswith("evidence of later runs will lack how the machines booted: ")]
+    assert line.endswith("/dev-worker-0.log: No such file or directory")
     assert machines.done == ["take", "switch off"]
 
 

@@ -12,6 +12,7 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -104,6 +105,23 @@ def test_a_node_that_tells_why(name: str, programs: Mapping[str, str], tmp_path:
         summary = collect(subject, tmp_path / "evidence", timeout=60)
     recorded(summary, tmp_path / "evidence", name)
     assert {"nodes/demo-controller-0/node.txt", "nodes/demo-controller-0/console.log"} <= set(summary.files)
+
+
+def test_a_machine_that_went_on_from_a_snapshot(tmp_path: Path) -> None:
+    booted = controller(tmp_path, "good")
+    assert booted.console is not None
+    earlier = booted.console.rename(tmp_path / "earlier.log")
+    node = replace(controller(tmp_path), earlier=earlier)
+    booted.console.write_text("[  900.0] a line since then\r\n")
+    assert node.journal is not None
+    with machine(make_pipes(node.journal), {"journalctl": "echo a journal", "df": "true", "ls": "echo etcd.yaml"}):
+        summary = collect(Subject(name="demo", nodes=(node,)), tmp_path / "evidence", timeout=60)
+    assert "firmware" not in summary.markdown()
+    nodes = tmp_path / "evidence" / "nodes" / node.name
+    assert "a journal" in (nodes / "journal.log").read_text()
+    shown = (nodes / "console.log").read_text().splitlines()
+    assert shown[0] == earlier.read_text().splitlines()[0]
+    assert shown[-1] == "[  900.0] a line since then"
 
 
 def test_no_file_holds_a_secret(pki: Pki, configs: dict[str, str], tmp_path: Path) -> None:
