@@ -99,7 +99,8 @@ class Provider(ResourceProvider):
                 setattr(cls, name, plain_errors(cls.__dict__[name]))
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Called once per process, before the first request is served."""
+        """Called once per process, before the first request is served: the engine's word to stop may come with that."""
+        watch_cancellation()
         end_with_engine()
 
 

@@ -156,6 +156,19 @@ def test_interrupt_ends_the_wait_at_once(project: Project) -> None:
     assert project.providers() == []
 
 
+def test_interrupt_before_the_wait_has_begun_ends_it_too(project: Project) -> None:
+    project.console(BOOTED)
+    process = project.pulumi(*UP)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "ClusterReadiness" in line and "creating" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=45)
+    assert process.returncode != 0
+    assert "the wait for the cluster was stopped" in output
+
+
 def test_provider_ends_with_an_engine_that_was_killed(project: Project) -> None:
     project.console(BOOTED)
     process = project.pulumi(*UP)
