@@ -140,14 +140,13 @@ def engine_address() -> str | None:
     return sys.argv[1]
 
 
-def watch_cancellation() -> threading.Event:
-    """An event that is set once the engine cancels its providers."""
+def watch_cancellation() -> None:
+    """Has CANCELLED set once the engine cancels its providers. More than one call is fine."""
     servicer = getattr(sys.modules.get("__main__"), _SERVICER, None)
     cancel = getattr(servicer, "Cancel", None)
     if cancel is not None:
         # The server has bound the method already; its code can still be exchanged.
         cancel.__code__ = _cancel.__code__
-    return CANCELLED
 
 
 def _cancel(self: Any, request: Any, context: Any) -> Any:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
+from firestorm import provider
 from firestorm.errors import ReadinessError
-from firestorm.provider import Call, EngineLog, Provider, watch_cancellation
+from firestorm.provider import Call, EngineLog, Provider
 from firestorm.readiness.asking import Asker
 from firestorm.readiness.console import ConsoleState
 from firestorm.readiness.failure import Failure
@@ -179,7 +180,7 @@ class LiveWorld:
     manifests: list[dict[str, Any]]
     call: Call | None
     say: Callable[[str], None]
-    cancelled: threading.Event = field(default_factory=watch_cancellation)
+    cancelled: threading.Event = field(default_factory=lambda: provider.CANCELLED)
     _told: set[str] = field(default_factory=set[str])
 
     def now(self) -> float:
